@@ -1,0 +1,129 @@
+//! What can go wrong in the lake.
+
+use std::path::PathBuf;
+
+use crate::{Holder, MissingStep, RunDate};
+
+/// A failure of the lake: which path, table or day, with the cause in `source`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder of the lake could not be used.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried: `create`, `read`, `write` …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A Parquet file could not be written or read.
+    #[error("cannot {action} the Parquet file {}", path.display())]
+    Parquet {
+        /// `write` or `read`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: parquet::errors::ParquetError,
+    },
+    /// A commit to a Delta table failed.
+    #[error("cannot commit to the Delta table {}", path.display())]
+    Delta {
+        /// The table's folder.
+        path: PathBuf,
+        /// The cause.
+        source: Box<deltalake::DeltaTableError>,
+    },
+    /// A manifest or run record is not what this version writes.
+    #[error("{} is not a file that this version of lake wrote", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// A schema can't be held by Delta or Arrow.
+    #[error("table {table}: its columns can't be held in Delta")]
+    Schema {
+        /// The table.
+        table: String,
+        /// The cause.
+        source: arrow::error::ArrowError,
+    },
+    /// A column's name can't be held by Delta.
+    #[error("table {table}, column {column:?}: {reason}")]
+    ColumnName {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A column's type is not the one that the table's other days have.
+    #[error(
+        "table {table}, column {column}: it is {new} now, while the days in the lake have {old}; \
+         carry it as text with `columns: {{{column}: text}}`, or move the folder {} away to start anew", folder.display()
+    )]
+    ColumnType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type in the table.
+        old: String,
+        /// Its type in the new day.
+        new: String,
+        /// The table's folder.
+        folder: PathBuf,
+    },
+    /// A name that is too long for a folder.
+    #[error("the name {name:?} makes a folder name of more than 255 bytes: rename it")]
+    NameTooLong {
+        /// The name.
+        name: String,
+    },
+    /// A lake in a folder that Delta readers would not find.
+    #[error("the lake {} has a `%` in its path, which Delta readers take for an escape: choose another folder", root.display())]
+    PercentInPath {
+        /// The lake's folder.
+        root: PathBuf,
+    },
+    /// The rows that reached the Parquet files are not those that the source counted.
+    #[error("table {table}: {expected} rows were read but {written} are in its Parquet files; nothing was published")]
+    RowCount {
+        /// The table.
+        table: String,
+        /// Rows that the source reported.
+        expected: u64,
+        /// Rows in the Parquet footers.
+        written: u64,
+    },
+    /// Another run writes the same day.
+    #[error("{date} of {source_name} is being written by {holder}: wait for it to end, then run this again")]
+    Locked {
+        /// The source.
+        source_name: String,
+        /// The day.
+        date: RunDate,
+        /// Who holds the lock.
+        holder: Holder,
+    },
+    /// Steps that have to succeed first.
+    #[error("{}", missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Prerequisite {
+        /// Each of them, with the command that mends it.
+        missing: Vec<MissingStep>,
+    },
+    /// A date that does not exist or isn't written as one.
+    #[error("{text:?} is not a date: write YYYY-MM-DD, today or yesterday")]
+    Date {
+        /// What was given.
+        text: String,
+    },
+}
+
+/// The result of an operation on the lake.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,169 @@
+//! The lake's folder: where things are in it, and which days are complete.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::disk;
+use crate::lock::{Acquired, FileLock};
+use crate::name::{decode_segment, encode_segment};
+use crate::{BatchReader, Error, Manifest, Result, RunDate, RunId, TableEntry};
+
+/// A lake on the local disk.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    root: PathBuf,
+}
+
+impl Lake {
+    /// Names a lake's folder; nothing is read or created yet.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a relative path can't be made absolute.
+    pub fn at(root: &Path) -> Result<Self> {
+        let root = std::path::absolute(root).map_err(disk::io("use", root))?;
+        Ok(Self { root })
+    }
+
+    /// The lake's folder, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A table's folder: a Delta table once a day of it was published.
+    ///
+    /// # Errors
+    /// [`Error::NameTooLong`].
+    pub fn table_dir(&self, source: &str, table: &str) -> Result<PathBuf> {
+        Ok(self.root.join(encode_segment(source)?).join(encode_segment(table)?))
+    }
+
+    /// The manifest that makes a source's day complete; none if it isn't.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Json`].
+    pub fn manifest(&self, source: &str, date: RunDate) -> Result<Option<Manifest>> {
+        self.read_manifest(&self.manifest_path(source, date, true)?)
+    }
+
+    /// The complete manifest, or else the one of the tables that were extracted singly.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Json`].
+    pub fn manifest_or_partial(&self, source: &str, date: RunDate) -> Result<Option<Manifest>> {
+        match self.manifest(source, date)? {
+            Some(manifest) => Ok(Some(manifest)),
+            None => self.read_manifest(&self.manifest_path(source, date, false)?),
+        }
+    }
+
+    /// [`Lake::manifest_or_partial`] with no other tables than `tables`: for readers of a few tables of
+    /// many days.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Json`].
+    pub fn manifest_of_tables(
+        &self,
+        source: &str,
+        date: RunDate,
+        tables: &BTreeSet<String>,
+    ) -> Result<Option<Manifest>> {
+        for complete in [true, false] {
+            let path = self.manifest_path(source, date, complete)?;
+            if let Some(content) = disk::read_if_exists(&path)? {
+                return Manifest::with_tables(&content, tables)
+                    .map(Some)
+                    .map_err(|source| Error::Json { path, source });
+            }
+        }
+        Ok(None)
+    }
+
+    /// The sources that have a manifest, sorted by name.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sources(&self) -> Result<Vec<String>> {
+        let names = disk::list(&self.root.join("_manifests"))?;
+        Ok(names.iter().filter_map(|name| decode_segment(name)).collect())
+    }
+
+    /// The complete days of a source, in order.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn days(&self, source: &str) -> Result<Vec<RunDate>> {
+        let names = disk::list(&self.root.join("_manifests").join(encode_segment(source)?))?;
+        Ok(names
+            .iter()
+            .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
+            .collect())
+    }
+
+    /// The files of a table's day, in the order of the source's rows.
+    ///
+    /// # Errors
+    /// [`Error::NameTooLong`].
+    pub fn files(&self, source: &str, table: &str, entry: &TableEntry) -> Result<Vec<PathBuf>> {
+        let dir = self.table_dir(source, table)?;
+        Ok(entry.files.iter().map(|file| dir.join(&file.path)).collect())
+    }
+
+    /// A table's day as batches, in the order of the source's rows.
+    ///
+    /// # Errors
+    /// [`Error::NameTooLong`]; reading errors come with the batches.
+    pub fn batches(&self, source: &str, table: &str, entry: &TableEntry) -> Result<BatchReader> {
+        Ok(BatchReader::new(self.files(source, table, entry)?))
+    }
+
+    pub(crate) fn manifest_path(&self, source: &str, date: RunDate, complete: bool) -> Result<PathBuf> {
+        let suffix = if complete { "" } else { ".partial" };
+        Ok(self
+            .root
+            .join("_manifests")
+            .join(encode_segment(source)?)
+            .join(format!("{date}{suffix}.json")))
+    }
+
+    pub(crate) fn staging_dir(&self, source: &str, date: RunDate) -> Result<PathBuf> {
+        Ok(self
+            .root
+            .join("_staging")
+            .join(encode_segment(source)?)
+            .join(date.to_string()))
+    }
+
+    pub(crate) fn runs_dir(&self, date: RunDate) -> PathBuf {
+        self.root.join("_runs").join(date.to_string())
+    }
+
+    pub(crate) fn run_lock_path(&self, run: &RunId) -> PathBuf {
+        self.root.join("_locks").join("_runs").join(format!("{run}.lock"))
+    }
+
+    pub(crate) fn lock_day(&self, source: &str, date: RunDate, command: &str) -> Result<FileLock> {
+        let path = self
+            .root
+            .join("_locks")
+            .join(encode_segment(source)?)
+            .join(format!("{date}.lock"));
+        match FileLock::acquire(&path, command)? {
+            Acquired::Ours(lock) => Ok(lock),
+            Acquired::HeldBy(holder) => Err(Error::Locked {
+                source_name: source.into(),
+                date,
+                holder,
+            }),
+        }
+    }
+
+    fn read_manifest(&self, path: &Path) -> Result<Option<Manifest>> {
+        disk::read_if_exists(path)?
+            .map(|content| serde_json::from_slice(&content))
+            .transpose()
+            .map_err(|source| Error::Json {
+                path: path.into(),
+                source,
+            })
+    }
+}

@@ -1,0 +1,47 @@
+//! Where the lake lives: its layout on disk, Parquet files, Delta commits, manifests and run records.
+//!
+//! ```text
+//! <lake>/
+//!   <source>/<table>/                        a Delta table, partitioned by extract_date
+//!     _delta_log/
+//!     extract_date=2026-01-31/*.parquet
+//!   results/<query>/…                        the materialised queries, in the same form
+//!   _manifests/<source>/2026-01-31.json      the day is complete when, and only when, this is there
+//!   _runs/2026-01-31/<run>.json              what each run did, the failed ones too
+//!   _staging/<source>/2026-01-31/…           files of a run under way
+//!   _locks/<source>/2026-01-31.lock          held while a run writes that day
+//! ```
+//!
+//! A day is written in this order, so that a run killed anywhere leaves the earlier day readable:
+//! Parquet files into `_staging`, moved beside the old ones; one Delta commit a table that adds the
+//! new and removes the old; everything synced; the manifest; the old files deleted. Readers of this
+//! project go by the manifest alone, readers of Delta by the log.
+
+mod commit;
+mod date;
+mod disk;
+mod error;
+mod lake;
+mod lock;
+mod manifest;
+mod name;
+mod parquet_file;
+mod prerequisite;
+mod publish;
+mod runs;
+mod schema;
+
+pub use date::RunDate;
+pub use error::{Error, Result};
+pub use lake::Lake;
+pub use lock::Holder;
+pub use manifest::{DataFile, Manifest, Relation, Snapshot, TableEntry};
+pub use name::{decode_segment, encode_segment};
+pub use parquet_file::{BATCH_BYTES_MAX, BatchReader, FileWriter, WrittenFile};
+pub use prerequisite::MissingStep;
+pub use publish::{Coverage, DayWriter, TableWrite};
+pub use runs::{RunId, RunLog, RunRecord, StepRecord, StepStatus};
+pub use schema::{EXTRACT_DATE, check_columns, delta_schema_string, parse_delta_schema, union_schema};
+
+/// The source name under which materialised queries live.
+pub const RESULTS: &str = "results";

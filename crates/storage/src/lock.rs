@@ -1,0 +1,165 @@
+//! Locks that die with their holder.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Local};
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{self, io};
+use crate::{Error, Result};
+
+/// Who holds a lock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// What it runs, e.g. `lake extract`.
+    pub command: String,
+    /// Since when.
+    pub since: DateTime<Local>,
+}
+
+impl Holder {
+    fn this_process(command: &str) -> Self {
+        Self {
+            pid: std::process::id(),
+            command: command.into(),
+            since: Local::now(),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.format("%Y-%m-%d %H:%M:%S");
+        write!(f, "process {} ({}, since {since})", self.pid, self.command)
+    }
+}
+
+/// A lock file held by this process until dropped.
+///
+/// The operating system lets go of the lock when its holder dies, however it dies, so there is
+/// nothing to take over and no timeout to guess.
+#[derive(Debug)]
+pub(crate) struct FileLock {
+    path: PathBuf,
+    _file: File,
+}
+
+/// What came of asking for a lock.
+pub(crate) enum Acquired {
+    Ours(FileLock),
+    HeldBy(Holder),
+}
+
+impl FileLock {
+    pub(crate) fn acquire(path: &Path, command: &str) -> Result<Acquired> {
+        if let Some(parent) = path.parent() {
+            disk::create_dir_all(parent)?;
+        }
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .map_err(io("open the lock", path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(Acquired::HeldBy(read_holder(&mut file))),
+                Err(TryLockError::Error(error)) => return Err(io("lock", path)(error)),
+            }
+            // The holder before us removes the file as it ends: then this lock is on a file that
+            // nobody else will ever open, and the next try makes a new one.
+            let locked = file.metadata().map_err(io("lock", path))?;
+            match fs::metadata(path) {
+                Ok(present) if present.ino() == locked.ino() && present.dev() == locked.dev() => {}
+                _ => continue,
+            }
+            let text = serde_json::to_vec(&Holder::this_process(command)).map_err(|source| Error::Json {
+                path: path.into(),
+                source,
+            })?;
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(&text))
+                .map_err(io("write the lock", path))?;
+            return Ok(Acquired::Ours(Self {
+                path: path.into(),
+                _file: file,
+            }));
+        }
+    }
+
+    /// Tells whether a living process holds the lock.
+    pub(crate) fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path); // while still held, see `acquire`
+    }
+}
+
+fn read_holder(file: &mut File) -> Holder {
+    let mut text = String::new();
+    // The holder writes its name just after it takes the lock: an empty file is one that starts.
+    match file.read_to_string(&mut text).map(|_| serde_json::from_str(&text)) {
+        Ok(Ok(holder)) => holder,
+        _ => Holder {
+            pid: 0,
+            command: "just starting".into(),
+            since: Local::now(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_learns_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("day.lock");
+        let Acquired::Ours(first) = FileLock::acquire(&path, "lake extract").unwrap() else {
+            panic!("the lock was free");
+        };
+        assert!(FileLock::is_held(&path));
+        let Acquired::HeldBy(holder) = FileLock::acquire(&path, "lake run").unwrap() else {
+            panic!("the lock was taken");
+        };
+        assert_eq!(
+            (holder.pid, holder.command.as_str()),
+            (std::process::id(), "lake extract")
+        );
+        drop(first);
+        assert!(!FileLock::is_held(&path));
+        assert!(matches!(
+            FileLock::acquire(&path, "lake run").unwrap(),
+            Acquired::Ours(_)
+        ));
+    }
+
+    #[test]
+    fn a_file_left_by_a_dead_holder_is_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("day.lock");
+        fs::write(
+            &path,
+            r#"{"pid":1,"command":"lake run","since":"2026-01-01T00:00:00Z"}"#,
+        )
+        .unwrap();
+        assert!(matches!(
+            FileLock::acquire(&path, "lake run").unwrap(),
+            Acquired::Ours(_)
+        ));
+    }
+}

@@ -1,0 +1,161 @@
+//! Parquet files: written as a stream in bounded memory, read back in bounded batches.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::disk::{self, io};
+use crate::{Error, Result};
+
+/// A row group is closed at this many encoded bytes: it is what a writer holds in memory.
+const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
+/// … or at this many rows, so that readers can skip within files of narrow tables.
+const ROW_GROUP_ROWS_MAX: usize = 1 << 20;
+/// A batch read back, or handed over by a source, aims at no more bytes than this.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+const BATCH_ROWS_MAX: usize = 8192;
+
+/// One Parquet file being written.
+pub struct FileWriter {
+    path: PathBuf,
+    writer: ArrowWriter<File>,
+}
+
+/// A finished, synced Parquet file that no table has yet.
+#[derive(Clone, Debug)]
+pub struct WrittenFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Rows in its footer.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl FileWriter {
+    /// Creates the file and the folders above it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Parquet`], naming the file.
+    pub fn create(path: &Path, schema: &SchemaRef) -> Result<Self> {
+        if let Some(parent) = path.parent() {
+            disk::create_dir_all(parent)?;
+        }
+        let file = File::create(path).map_err(io("create", path))?;
+        let writer =
+            ArrowWriter::try_new(file, schema.clone(), Some(properties())).map_err(parquet_error("write", path))?;
+        Ok(Self {
+            path: path.into(),
+            writer,
+        })
+    }
+
+    /// Appends a batch, which has the file's schema.
+    ///
+    /// # Errors
+    /// [`Error::Parquet`], e.g. when the disk is full.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch).map_err(parquet_error("write", &self.path))
+    }
+
+    /// Bytes written to disk so far.
+    pub fn bytes_written(&self) -> u64 {
+        self.writer.bytes_written() as u64
+    }
+
+    /// Writes the footer and syncs the file.
+    ///
+    /// # Errors
+    /// [`Error::Parquet`] or [`Error::Io`].
+    pub fn finish(mut self) -> Result<WrittenFile> {
+        let footer = self.writer.finish().map_err(parquet_error("write", &self.path))?;
+        let file = self.writer.inner();
+        file.sync_all().map_err(io("sync", &self.path))?;
+        let bytes = file.metadata().map_err(io("read", &self.path))?.len();
+        Ok(WrittenFile {
+            path: self.path,
+            rows: u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default(),
+            bytes,
+        })
+    }
+}
+
+/// zstd level 1 against snappy is a trade of a little time for a much smaller lake; see the
+/// figures in `benches/RESULTS.md`.
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+        .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into())
+        .build()
+}
+
+/// Reads files one after another as one sequence of batches.
+pub struct BatchReader {
+    files: std::vec::IntoIter<PathBuf>,
+    current: Option<(PathBuf, ParquetRecordBatchReader)>,
+}
+
+impl BatchReader {
+    /// Reads `files` in their order; each batch holds about [`BATCH_BYTES_MAX`] bytes at the most.
+    pub fn new(files: Vec<PathBuf>) -> Self {
+        Self {
+            files: files.into_iter(),
+            current: None,
+        }
+    }
+
+    fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
+        let file = File::open(path).map_err(io("read", path))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_error("read", path))?;
+        // The widest row group decides, so that rows of megabytes come a few at a time.
+        let row_bytes = builder
+            .metadata()
+            .row_groups()
+            .iter()
+            .map(|group| group.total_byte_size() / group.num_rows().max(1))
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        let rows = (BATCH_BYTES_MAX as i64 / row_bytes).clamp(1, BATCH_ROWS_MAX as i64) as usize;
+        builder
+            .with_batch_size(rows)
+            .build()
+            .map_err(parquet_error("read", path))
+    }
+}
+
+impl Iterator for BatchReader {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((path, reader)) = &mut self.current {
+                match reader.next() {
+                    Some(batch) => return Some(batch.map_err(|e| parquet_error("read", path)(e.into()))),
+                    None => self.current = None,
+                }
+            }
+            let path = self.files.next()?;
+            match Self::open(&path) {
+                Ok(reader) => self.current = Some((path, reader)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+fn parquet_error(action: &'static str, path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> Error {
+    move |source| Error::Parquet {
+        action,
+        path: path.into(),
+        source,
+    }
+}

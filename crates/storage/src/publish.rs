@@ -1,0 +1,245 @@
+//! Writing a source's day and making it visible.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use arrow::datatypes::SchemaRef;
+use chrono::Utc;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::disk::{self, io};
+use crate::lock::FileLock;
+use crate::name::encode_segment;
+use crate::schema::{EXTRACT_DATE, check_columns};
+use crate::{
+    DataFile, Error, FileWriter, Lake, Manifest, Relation, Result, RunDate, RunId, Snapshot, TableEntry, WrittenFile,
+    commit,
+};
+
+/// Tables committed at the same time; each waits for the disk most of the while.
+const COMMITS_AT_ONCE: usize = 8;
+
+/// Which of a source's tables a run writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of them: the day has these tables and no others.
+    Whole,
+    /// Some: the other tables of the day stay as they are.
+    Some,
+    /// Some, and with those that are there already the day is complete: only for tables that do not
+    /// have to be of one snapshot.
+    Completing,
+}
+
+/// A table's day, written but not published.
+#[derive(Clone, Debug)]
+pub struct TableWrite {
+    /// The table's name in the lake.
+    pub name: String,
+    /// Its name in its database.
+    pub relation: Option<Relation>,
+    /// The snapshot that it was read under.
+    pub snapshot: Option<Snapshot>,
+    /// For a query's result: the runs that it was computed from.
+    pub inputs: BTreeMap<String, RunId>,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Rows as the source counted them.
+    pub rows: u64,
+    /// Its files, in the order of the source's rows; none is as good as an empty one.
+    pub files: Vec<WrittenFile>,
+}
+
+/// A source's day being written. Dropped before [`DayWriter::publish`], it changes nothing.
+pub struct DayWriter {
+    lake: Lake,
+    source: String,
+    date: RunDate,
+    run: RunId,
+    staging: PathBuf,
+    _lock: FileLock,
+}
+
+impl Lake {
+    /// Begins to write a source's day, holding its lock; what a killed run left is cleared away.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another run writes the day; [`Error::Io`] if the lake can't be written;
+    /// [`Error::PercentInPath`].
+    pub fn begin_day(&self, source: &str, date: RunDate, run: &RunId, command: &str) -> Result<DayWriter> {
+        // Delta readers take a table's folder as a URL, and several decode it once too often.
+        if self.root().to_string_lossy().contains('%') {
+            return Err(Error::PercentInPath {
+                root: self.root().into(),
+            });
+        }
+        let lock = self.lock_day(source, date, command)?;
+        let staging = self.staging_dir(source, date)?;
+        disk::remove_if_exists(&staging)?;
+        Ok(DayWriter {
+            lake: self.clone(),
+            source: source.into(),
+            date,
+            run: run.clone(),
+            staging,
+            _lock: lock,
+        })
+    }
+}
+
+impl DayWriter {
+    /// Begins a file of a table; `part` orders the files by their rows' place in the source.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Parquet`]; [`Error::NameTooLong`].
+    pub fn file(&self, table: &str, schema: &SchemaRef, part: usize) -> Result<FileWriter> {
+        let name = format!("part-{part:05}-{}.parquet", self.run);
+        FileWriter::create(&self.staging.join(encode_segment(table)?).join(name), schema)
+    }
+
+    /// Makes the tables visible as the source's day, all at once, and returns the day's manifest.
+    ///
+    /// # Errors
+    /// [`Error::RowCount`] if a table's files do not hold the rows that were read,
+    /// [`Error::ColumnName`] and [`Error::ColumnType`] for columns that the lake can't hold:
+    /// nothing has changed then. [`Error::Delta`] and [`Error::Io`] later on leave the earlier
+    /// manifest, and its files, as they were.
+    pub async fn publish(self, tables: Vec<TableWrite>, coverage: Coverage) -> Result<Manifest> {
+        for table in &tables {
+            check_columns(&table.name, &table.schema)?;
+            let written = table.files.iter().map(|file| file.rows).sum();
+            if written != table.rows {
+                return Err(Error::RowCount {
+                    table: table.name.clone(),
+                    expected: table.rows,
+                    written,
+                });
+            }
+        }
+        let earlier = self.lake.manifest_or_partial(&self.source, self.date)?;
+        let mut manifest = Manifest {
+            format: 1,
+            source: self.source.clone(),
+            date: self.date,
+            run: self.run.clone(),
+            written_at: Utc::now(),
+            complete: match coverage {
+                Coverage::Whole | Coverage::Completing => true,
+                Coverage::Some => earlier.as_ref().is_some_and(|m| m.complete),
+            },
+            tables: match (coverage, &earlier) {
+                (Coverage::Some | Coverage::Completing, Some(earlier)) => earlier.tables.clone(),
+                _ => BTreeMap::new(),
+            },
+        };
+
+        let entries: Vec<(String, TableEntry)> = futures::stream::iter(&tables)
+            .map(|table| self.publish_table(table))
+            .buffer_unordered(COMMITS_AT_ONCE)
+            .try_collect()
+            .await?;
+        manifest.tables.extend(entries);
+
+        // A table that the day had and has no longer leaves Delta too.
+        let gone: Vec<&String> = earlier
+            .iter()
+            .flat_map(|m| m.tables.keys())
+            .filter(|name| !manifest.tables.contains_key(*name))
+            .collect();
+        for name in &gone {
+            let folder = self.lake.table_dir(&self.source, name)?;
+            commit::replace_day(&folder, name, None, self.date, &[], &self.run).await?;
+        }
+
+        self.write_manifest(&manifest)?;
+        for name in tables.iter().map(|t| &t.name).chain(gone) {
+            self.remove_superseded(name, manifest.tables.get(name))?;
+        }
+        disk::remove_if_exists(&self.staging)?;
+        Ok(manifest)
+    }
+
+    async fn publish_table(&self, table: &TableWrite) -> Result<(String, TableEntry)> {
+        let folder = self.lake.table_dir(&self.source, &table.name)?;
+        let files = self.move_into_place(table)?;
+        let version =
+            commit::replace_day(&folder, &table.name, Some(&table.schema), self.date, &files, &self.run).await?;
+        let log = folder.join("_delta_log");
+        disk::sync(&log.join(format!("{version:020}.json")))?;
+        disk::sync(&log)?;
+        disk::sync(&folder)?;
+        let entry = TableEntry {
+            delta_version: version,
+            rows: table.rows,
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            run: self.run.clone(),
+            relation: table.relation.clone(),
+            snapshot: table.snapshot.clone(),
+            inputs: table.inputs.clone(),
+            files,
+            schema: TableEntry::schema_value(&table.name, &table.schema)?,
+        };
+        Ok((table.name.clone(), entry))
+    }
+
+    /// Moves a table's files from staging into the day's folder, beside those of the day before.
+    fn move_into_place(&self, table: &TableWrite) -> Result<Vec<DataFile>> {
+        let mut files: Vec<WrittenFile> = table.files.iter().filter(|file| file.rows > 0).cloned().collect();
+        if files.is_empty() {
+            // A table without rows still has its day, and a reader of the folder its columns.
+            files.push(self.file(&table.name, &table.schema, 0)?.finish()?);
+        }
+        let partition = format!("{EXTRACT_DATE}={}", self.date);
+        let dir = self.lake.table_dir(&self.source, &table.name)?.join(&partition);
+        disk::create_dir_all(&dir)?;
+        let mut placed = Vec::with_capacity(files.len());
+        for file in files {
+            let Some(name) = file.path.file_name().and_then(|name| name.to_str()) else {
+                continue; // `DayWriter::file` named it
+            };
+            fs::rename(&file.path, dir.join(name)).map_err(io("move", &file.path))?;
+            placed.push(DataFile {
+                path: format!("{partition}/{name}"),
+                rows: file.rows,
+                bytes: file.bytes,
+            });
+        }
+        disk::sync(&dir)?;
+        Ok(placed)
+    }
+
+    fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let path = self.lake.manifest_path(&self.source, self.date, manifest.complete)?;
+        let json = serde_json::to_vec_pretty(manifest).map_err(|source| Error::Json {
+            path: path.clone(),
+            source,
+        })?;
+        disk::write_atomic(&path, &json)?;
+        if manifest.complete {
+            disk::remove_if_exists(&self.lake.manifest_path(&self.source, self.date, false)?)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the files of a table's day that its manifest does not name: those that were replaced
+    /// and those that a killed run left.
+    fn remove_superseded(&self, table: &str, entry: Option<&TableEntry>) -> Result<()> {
+        let partition = format!("{EXTRACT_DATE}={}", self.date);
+        let dir = self.lake.table_dir(&self.source, table)?.join(&partition);
+        let current: BTreeSet<&str> = entry
+            .iter()
+            .flat_map(|entry| &entry.files)
+            .filter_map(|file| file.path.strip_prefix(&partition)?.strip_prefix('/'))
+            .collect();
+        for name in disk::list(&dir)? {
+            if !current.contains(name.as_str()) {
+                disk::remove_if_exists(&dir.join(name))?;
+            }
+        }
+        if current.is_empty() {
+            disk::remove_if_exists(&dir)?;
+        }
+        Ok(())
+    }
+}
