@@ -1,0 +1,83 @@
+//! What can go wrong between us and a PostgreSQL server.
+
+use crate::Endpoint;
+
+/// A failure to talk to a server, or of the values that it sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection URL isn't one. The URL itself may hold a password and is not repeated.
+    #[error("the connection URL can't be read: {reason}")]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No connection came about.
+    #[error("cannot connect to {endpoint}{hint}")]
+    Connect {
+        /// Where to.
+        endpoint: Endpoint,
+        /// What helps; empty, or begins with a separator.
+        hint: String,
+        /// The cause.
+        source: tokio_postgres::Error,
+    },
+    /// The certificates of the machine, or the one named in the URL, can't be read.
+    #[error("cannot set up TLS for {endpoint}: {reason}")]
+    Tls {
+        /// Where to.
+        endpoint: Endpoint,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The server refused a statement, or the connection broke.
+    #[error("cannot {action}")]
+    Query {
+        /// What was tried, e.g. `list the tables`.
+        action: String,
+        /// The server's answer.
+        source: tokio_postgres::Error,
+    },
+    /// A COPY stream that does not follow the format.
+    #[error("the server's COPY stream is damaged: {reason} (row {row})")]
+    Stream {
+        /// What is wrong.
+        reason: String,
+        /// Rows decoded before, from this stream.
+        row: u64,
+    },
+    /// A value that its column's Arrow type can't hold.
+    #[error(
+        "column {column}: the value {value} can't be held as {data_type}; carry the column as text with `columns: {{{column}: text}}`"
+    )]
+    Value {
+        /// The column.
+        column: String,
+        /// The value, as the server would print it.
+        value: String,
+        /// The Arrow type.
+        data_type: String,
+    },
+    /// A value of an Arrow array that its Postgres type can't hold.
+    #[error("column {column}: {reason}")]
+    Encode {
+        /// The column.
+        column: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Arrays that do not make a batch.
+    #[error("cannot build a batch")]
+    Arrow(#[from] arrow::error::ArrowError),
+}
+
+/// The result of an operation on a server.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Names what was tried with a statement: for `map_err`.
+    pub fn query(action: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Query { action, source }
+    }
+}

@@ -1,0 +1,22 @@
+//! PostgreSQL's side of the pipeline: connections, types, and COPY's binary format to and from Arrow.
+//!
+//! The extractor decodes what the loader encodes, so both halves of the format live here, beside the
+//! one table of types that they share.
+
+mod catalog;
+mod connect;
+pub mod copy;
+mod error;
+mod ident;
+mod numeric;
+mod types;
+
+pub use catalog::{CatalogColumn, columns};
+pub use connect::{Connection, Endpoint};
+pub use error::{Error, Result};
+pub use ident::{quote_identifier, quote_literal, quote_qualified};
+pub use tokio_postgres;
+pub use types::{
+    ColumnCodec, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, PgType, TypeCatalog, TypeKind,
+    postgres_type_for,
+};

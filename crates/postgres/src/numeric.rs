@@ -1,0 +1,170 @@
+//! `numeric`'s binary form and 128-bit decimals.
+//!
+//! The format is `numeric_send`'s in PostgreSQL's `src/backend/utils/adt/numeric.c`: four 16-bit
+//! words (digit count, weight, sign, display scale), then base-10000 digits, the first of which
+//! counts 10000^weight.
+
+use bytes::{BufMut as _, BytesMut};
+
+const NEGATIVE: u16 = 0x4000;
+const POSITIVE: u16 = 0x0000;
+
+const fn powers_of_ten() -> [i128; 39] {
+    let mut powers = [1i128; 39];
+    let mut i = 1;
+    while i < 39 {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+}
+pub(crate) const POWERS_OF_TEN: [i128; 39] = powers_of_ten();
+
+/// Reads a `numeric` as an integer scaled by 10^`scale`.
+///
+/// `None` for NaN and the infinities, for digits beyond the scale, for values of more than 38
+/// digits, and for bytes that are no numeric.
+pub(crate) fn decode(raw: &[u8], scale: u8) -> Option<i128> {
+    let word = |i: usize| Some(u16::from_be_bytes(raw.get(2 * i..2 * i + 2)?.try_into().ok()?));
+    let (count, weight, sign) = (word(0)?, word(1)? as i16, word(2)?);
+    if sign != POSITIVE && sign != NEGATIVE || raw.len() != 8 + 2 * usize::from(count) {
+        return None;
+    }
+    let mut value: i128 = 0;
+    for i in 0..usize::from(count) {
+        let digit = i128::from(word(4 + i)?);
+        if digit > 9999 {
+            return None;
+        }
+        // The decimal places between this digit's unit and the unit of the result.
+        let places = 4 * (i32::from(weight) - i as i32) + i32::from(scale);
+        let term = if places >= 0 {
+            digit.checked_mul(
+                *POWERS_OF_TEN
+                    .get(places as usize)
+                    .or(if digit == 0 { Some(&0) } else { None })?,
+            )?
+        } else if places > -4 {
+            let unit = POWERS_OF_TEN[places.unsigned_abs() as usize];
+            if digit % unit != 0 {
+                return None;
+            }
+            digit / unit
+        } else if digit == 0 {
+            0
+        } else {
+            return None;
+        };
+        value = value.checked_add(term)?;
+    }
+    if value >= 10i128.pow(38) {
+        return None;
+    }
+    Some(if sign == NEGATIVE { -value } else { value })
+}
+
+/// Appends an integer scaled by 10^`scale` as a `numeric` that displays `scale` decimal places.
+pub(crate) fn encode(value: i128, scale: u8, out: &mut BytesMut) {
+    let mut rest = value.unsigned_abs();
+    // Base-10000 digits are aligned to the decimal point: make the last group whole.
+    let fraction_digits = usize::from(scale).div_ceil(4);
+    let padding = fraction_digits * 4 - usize::from(scale);
+    let mut digits = [0u16; 12]; // 39 decimal digits and three of padding
+    let mut count = 0;
+    if padding > 0 {
+        // The lowest group holds the last 4 - padding decimal digits, shifted up.
+        let low = 10u128.pow(4 - padding as u32);
+        digits[count] = (rest % low) as u16 * 10u16.pow(padding as u32);
+        rest /= low;
+        count += 1;
+    }
+    while rest > 0 {
+        digits[count] = (rest % 10_000) as u16;
+        rest /= 10_000;
+        count += 1;
+    }
+    let weight = count as i32 - fraction_digits as i32 - 1;
+    let lowest = digits[..count].iter().take_while(|digit| **digit == 0).count();
+    let highest_zeros = digits[lowest..count]
+        .iter()
+        .rev()
+        .take_while(|digit| **digit == 0)
+        .count();
+    let significant = &digits[lowest..count - highest_zeros];
+    let weight = if significant.is_empty() {
+        0
+    } else {
+        weight - highest_zeros as i32
+    };
+    out.put_u16(significant.len() as u16);
+    out.put_i16(weight as i16);
+    out.put_u16(if value < 0 { NEGATIVE } else { POSITIVE });
+    out.put_u16(u16::from(scale));
+    for digit in significant.iter().rev() {
+        out.put_u16(*digit);
+    }
+}
+
+/// Shows what a `numeric` holds that a decimal can't, for an error message.
+pub(crate) fn describe(raw: &[u8]) -> String {
+    match raw.get(4..6) {
+        Some([0xc0, 0x00]) => "NaN".into(),
+        Some([0xd0, 0x00]) => "Infinity".into(),
+        Some([0xf0, 0x00]) => "-Infinity".into(),
+        _ => "of more digits than the type declares".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+
+    fn round_trip(value: i128, scale: u8) -> Option<i128> {
+        let mut raw = BytesMut::new();
+        encode(value, scale, &mut raw);
+        decode(&raw, scale)
+    }
+
+    #[test]
+    fn values_come_back_at_every_scale() {
+        let seed = 20_260_131;
+        let mut random = StdRng::seed_from_u64(seed);
+        let max = 10i128.pow(38) - 1;
+        for scale in 0..=38 {
+            for edge in [0, 1, -1, 9, 10, 9999, 10_000, -10_000, max, -max] {
+                assert_eq!(round_trip(edge, scale), Some(edge), "{edge} at scale {scale}");
+            }
+            for _ in 0..500 {
+                let value = random.random_range(-max..=max) / POWERS_OF_TEN[random.random_range(0..38)];
+                assert_eq!(
+                    round_trip(value, scale),
+                    Some(value),
+                    "{value} at scale {scale}, seed {seed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn digits_are_the_servers() {
+        // select numeric_send(1234567.891) = 0003 0001 0000 0003 007b 11d7 22ce
+        let mut raw = BytesMut::new();
+        encode(1_234_567_891, 3, &mut raw);
+        assert_eq!(&raw[..], b"\0\x03\0\x01\0\0\0\x03\0\x7b\x11\xd7\x22\xce");
+        // select numeric_send(0.00)
+        let mut raw = BytesMut::new();
+        encode(0, 2, &mut raw);
+        assert_eq!(&raw[..], b"\0\0\0\0\0\0\0\x02");
+    }
+
+    #[test]
+    fn refuses_what_a_decimal_cannot_hold() {
+        assert_eq!(decode(b"\0\0\0\0\xc0\0\0\0", 2), None); // NaN
+        assert_eq!(decode(b"\0\x01\xff\xff\0\0\0\x03\x03\xe9", 2), None); // 0.1001 at two places
+        assert_eq!(decode(b"\0\x01\0\x63\0\0\0\0\0\x01", 2), None); // 10^396
+        assert_eq!(decode(b"\0\x02\0\0\0\0\0\0\0\x01", 2), None); // a digit is missing
+        assert_eq!(decode(b"", 2), None);
+    }
+}
