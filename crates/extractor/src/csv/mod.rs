@@ -1,0 +1,255 @@
+//! A CSV file as Arrow record batches, for the pipeline: nothing is lost or changed without an error.
+//!
+//! ```text
+//!          first pass: every record is checked, every cell seen           second pass: batches
+//! file ─► input ─► text ─► split / records ─► rows ─► infer ─► schema  │  rows ─► column ─► RecordBatch
+//!      (gzip, zstd) (UTF-8)   (RFC 4180)                               │  digest and row count as before?
+//! ```
+//!
+//! # What a file may look like
+//! - UTF-8 or UTF-16 by its byte order mark, or the encoding that is set; NUL characters are refused.
+//! - Plain, gzip or zstd, told by its first bytes.
+//! - RFC 4180, with LF and CRLF line ends, mixed as they come, or CR throughout. A quote inside an unquoted field is
+//!   text; text after a closing quote, a quote that is never closed, and rows with more or fewer fields than the first
+//!   line are refused.
+//! - Any size; a record of at most 64 MiB, and 16,384 columns.
+//! - The first line is the header. A blank line after it is skipped where the file has more than one column; in
+//!   a file of one column it is a NULL, as PostgreSQL's COPY writes it.
+//!
+//! # NULL and the empty text
+//! As in PostgreSQL's CSV: an empty field is NULL, and a quoted empty field `""` is the empty text, which makes its
+//! column text.
+//!
+//! # Types
+//! A column gets the narrowest type that gives back every one of its cells: boolean, `Int64`, `Decimal128(18,s)` or
+//! `(38,s)`, `Float64` (only where an exponent, NaN or infinity occurs), `Date32` and timestamps in ISO 8601, and
+//! `Utf8` for all else. Numbers with leading zeros, a plus, spaces or thousands separators are codes, and codes are
+//! text. So is a column with `-0`, whose sign a decimal drops, and one with more digits than its type can carry: a
+//! double is written in the shortest way, so that it is the same number when it is written again.
+
+mod calendar;
+mod column;
+mod error;
+mod header;
+mod infer;
+mod input;
+mod number;
+mod records;
+mod rows;
+mod settings;
+mod sniff;
+mod split;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use self::column::ColumnBuilder;
+use self::error::shortened;
+pub use self::error::{CsvError, TextFault};
+use self::infer::Observer;
+use self::input::Input;
+use self::rows::{Limits, Rows};
+pub use self::settings::{ColumnType, CsvSettings, Encoding, UnknownColumnType};
+
+/// The most that one batch may be asked to hold: text arrays count their bytes in 31 bits.
+const BATCH_BYTES_LIMIT: usize = 1 << 30;
+
+/// A CSV file that was read once: every record is sound, and the type of every column is known.
+#[derive(Debug, Clone)]
+pub struct CsvFile {
+    input: Input,
+    settings: CsvSettings,
+    limits: Limits,
+    schema: SchemaRef,
+    column_types: Vec<ColumnType>,
+    rows: u64,
+    digest: u64,
+}
+
+impl CsvFile {
+    /// Reads the whole file, checks it and infers its types. Blocks; memory is bounded by the longest record.
+    ///
+    /// # Errors
+    /// The first thing in the file that the rules above refuse, with its line.
+    pub fn open(path: &Path, settings: &CsvSettings) -> Result<Self, CsvError> {
+        Self::from_input(Input::File(path.to_owned()), settings, Limits::default())
+    }
+
+    /// The same for a file in memory, which errors call `name`.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn from_bytes(name: &str, bytes: impl Into<Arc<[u8]>>, settings: &CsvSettings) -> Result<Self, CsvError> {
+        let input = Input::Memory {
+            name: PathBuf::from(name),
+            bytes: bytes.into(),
+        };
+        Self::from_input(input, settings, Limits::default())
+    }
+
+    fn from_input(input: Input, settings: &CsvSettings, limits: Limits) -> Result<Self, CsvError> {
+        let (mut rows, names) = Rows::open(&input, settings, limits)?;
+        let mut observers = observers(&input, settings, &names)?;
+        while rows.advance()? {
+            for (position, (cell, observer)) in rows.cells().zip(&mut observers).enumerate() {
+                let Some(cell) = cell else { continue };
+                observer.observe(cell).map_err(|column_type| CsvError::Value {
+                    path: input.path().to_owned(),
+                    line: rows.line(),
+                    column: names[position].clone(),
+                    value: shortened(cell),
+                    column_type,
+                })?;
+            }
+        }
+        let column_types: Vec<_> = observers.iter().map(Observer::column_type).collect();
+        let named = names.into_iter().zip(&column_types);
+        let fields: Vec<_> = named
+            .map(|(name, column_type)| Field::new(name, column_type.data_type(), true))
+            .collect();
+        Ok(Self {
+            // The second pass does not guess again.
+            settings: CsvSettings {
+                delimiter: Some(rows.delimiter()),
+                ..settings.clone()
+            },
+            input,
+            limits,
+            schema: Arc::new(Schema::new(fields)),
+            column_types,
+            rows: rows.count(),
+            digest: rows.digest(),
+        })
+    }
+
+    /// One field per column in the file's order, all nullable.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Rows of the file, without its header.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Reads the file again, now into batches of this [`schema`](Self::schema), rows in the file's order.
+    ///
+    /// A batch is closed by the row with which its arrays reach `batch_bytes_max` bytes (at most 1 GiB is taken). A
+    /// file without rows gives no batch. Trust the batches only once the iterator has ended without an error: that
+    /// the file is still the one that was checked shows at its end.
+    ///
+    /// # Errors
+    /// The file can't be opened again. The iterator gives [`CsvError::Changed`] if its bytes are not the same as
+    /// before, and ends after any error.
+    pub fn batches(&self, batch_bytes_max: usize) -> Result<CsvBatches, CsvError> {
+        let opened = Rows::open(&self.input, &self.settings, self.limits);
+        let (rows, _) = opened.map_err(|error| self.second_pass_error(error))?;
+        if rows.columns() != self.column_types.len() {
+            return Err(self.changed());
+        }
+        Ok(CsvBatches {
+            builders: self.column_types.iter().copied().map(ColumnBuilder::new).collect(),
+            file: self.clone(),
+            rows,
+            batch_bytes_max: batch_bytes_max.min(BATCH_BYTES_LIMIT),
+            ended: false,
+        })
+    }
+
+    /// What the first pass accepted can only be refused now if it is no longer the same.
+    fn second_pass_error(&self, error: CsvError) -> CsvError {
+        match error {
+            CsvError::Open { .. } | CsvError::NotAFile { .. } | CsvError::Read { .. } => error,
+            _ => self.changed(),
+        }
+    }
+
+    fn changed(&self) -> CsvError {
+        CsvError::Changed {
+            path: self.input.path().to_owned(),
+        }
+    }
+}
+
+/// One observer per column, each with the type that is set for it, if one is.
+fn observers(input: &Input, settings: &CsvSettings, names: &[String]) -> Result<Vec<Observer>, CsvError> {
+    let path = || input.path().to_owned();
+    for (column, column_type) in &settings.columns {
+        if !names.contains(column) {
+            return Err(CsvError::UnknownColumn {
+                path: path(),
+                column: column.clone(),
+                names: shortened(&names.join(", ")),
+            });
+        }
+        if !column_type.is_valid() {
+            let reason = format!("column {column:?}: `{column_type}` needs 1 ≤ precision ≤ 38 and scale ≤ precision");
+            return Err(CsvError::Settings { path: path(), reason });
+        }
+    }
+    Ok(names
+        .iter()
+        .map(|name| Observer::new(settings.columns.get(name).copied()))
+        .collect())
+}
+
+/// The batches of a [`CsvFile`], in the file's order.
+pub struct CsvBatches {
+    file: CsvFile,
+    rows: Rows,
+    builders: Vec<ColumnBuilder>,
+    batch_bytes_max: usize,
+    ended: bool,
+}
+
+impl CsvBatches {
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, CsvError> {
+        let (mut batch_rows, mut batch_bytes) = (0_usize, 0);
+        while batch_bytes < self.batch_bytes_max || batch_rows == 0 {
+            if !self
+                .rows
+                .advance()
+                .map_err(|error| self.file.second_pass_error(error))?
+            {
+                self.ended = true;
+                break;
+            }
+            batch_rows += 1;
+            for (cell, builder) in self.rows.cells().zip(&mut self.builders) {
+                batch_bytes += builder.append(cell).ok_or_else(|| self.file.changed())?;
+            }
+        }
+        if self.ended && (self.rows.count(), self.rows.digest()) != (self.file.rows, self.file.digest) {
+            return Err(self.file.changed());
+        }
+        if batch_rows == 0 {
+            return Ok(None);
+        }
+        let arrays = self.builders.iter_mut().map(ColumnBuilder::finish).collect();
+        RecordBatch::try_new(self.file.schema(), arrays)
+            .map(Some)
+            .map_err(|source| CsvError::Batch {
+                path: self.file.input.path().to_owned(),
+                source,
+            })
+    }
+}
+
+impl Iterator for CsvBatches {
+    type Item = Result<RecordBatch, CsvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.next_batch();
+        self.ended |= batch.is_err();
+        batch.transpose()
+    }
+}

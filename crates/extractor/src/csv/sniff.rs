@@ -1,0 +1,114 @@
+//! The delimiter of a file, by looking at its start.
+
+use super::split::{Dialect, Fields, Split, split};
+
+/// The delimiters that are looked for, as bytes and as people call them.
+const CANDIDATES: [(u8, &str); 4] = [
+    (b',', "the comma"),
+    (b';', "the semicolon"),
+    (b'\t', "the tab"),
+    (b'|', "`|`"),
+];
+
+/// The candidate that cuts the first line into more than one field, and every other line of the sample into as many.
+///
+/// Where two do, both are given back as an error: either guess could be wrong without a sign. Where none does, the
+/// one with the most fields in the first line, and the comma where all have one; the ragged rows come out later, with
+/// their lines.
+pub(super) fn delimiter_of(sample: &str, ended: bool, quote: u8) -> Result<u8, (&'static str, &'static str)> {
+    let mut even: Option<(u8, &'static str)> = None;
+    let mut widest = (b',', 1);
+    for (delimiter, name) in CANDIDATES.into_iter().filter(|(delimiter, _)| *delimiter != quote) {
+        let cut = cut(sample, ended, Dialect { delimiter, quote });
+        if cut.first_fields > widest.1 {
+            widest = (delimiter, cut.first_fields);
+        }
+        if cut.first_fields > 1 && cut.even {
+            match even {
+                Some((_, other)) => return Err((other, name)),
+                None => even = Some((delimiter, name)),
+            }
+        }
+    }
+    Ok(even.map_or(widest.0, |(delimiter, _)| delimiter))
+}
+
+struct Cut {
+    first_fields: usize,
+    even: bool,
+}
+
+fn cut(sample: &str, ended: bool, dialect: Dialect) -> Cut {
+    let mut fields = Fields::default();
+    let mut line_end = None;
+    let mut first_fields = None;
+    let mut rest = sample;
+    while !rest.is_empty() {
+        match split(rest, ended, dialect, &mut line_end, &mut fields) {
+            Ok(Split::Record { length }) => {
+                rest = &rest[length..];
+                let expected = *first_fields.get_or_insert(fields.count);
+                if fields.count != expected && !fields.is_blank() {
+                    return Cut {
+                        first_fields: expected,
+                        even: false,
+                    };
+                }
+            }
+            Ok(Split::Incomplete) => break,
+            Err(_) => {
+                return Cut {
+                    first_fields: first_fields.unwrap_or(0),
+                    even: false,
+                };
+            }
+        }
+    }
+    Cut {
+        first_fields: first_fields.unwrap_or(fields.count),
+        even: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delimiter_that_cuts_evenly_is_taken() {
+        for (sample, delimiter) in [
+            ("a,b\n1,2\n", b','),
+            ("a;b\n1,5;2\n", b';'),
+            ("a\tb, c\n1\t2\n", b'\t'),
+            ("a|b\n1|2\n\n3|4", b'|'),
+            ("\"a;b\",c\n\"1;2\",3\n", b','),
+            ("\"a\";\"b,c\"\n\"1\";\"2\"\n", b';'),
+            ("name\nx\n", b','),
+            ("name\nx, y\n", b','),
+            ("a;b\n1;2;3\n", b';'),
+            ("a;b;c", b';'),
+            ("", b','),
+        ] {
+            assert_eq!(delimiter_of(sample, true, b'"'), Ok(delimiter), "{sample:?}");
+            assert_eq!(
+                delimiter_of(&format!("{sample}\n"), true, b'"'),
+                Ok(delimiter),
+                "{sample:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_cut_by_the_sample_is_left_out() {
+        assert_eq!(delimiter_of("a;b\n1,5;2\n1,", false, b'"'), Ok(b';'));
+    }
+
+    #[test]
+    fn two_that_cut_evenly_are_not_chosen_from() {
+        assert_eq!(
+            delimiter_of("1,5;2,5\n", true, b'"'),
+            Err(("the comma", "the semicolon"))
+        );
+        assert_eq!(delimiter_of("a,b|c\n1,2|3\n", true, b'"'), Err(("the comma", "`|`")));
+    }
+}

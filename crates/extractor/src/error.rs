@@ -1,0 +1,116 @@
+//! What can go wrong while a source is read.
+
+use std::path::PathBuf;
+
+/// A failure of an extract: which table, with the cause in `source`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The lake.
+    #[error(transparent)]
+    Storage(#[from] lake_storage::Error),
+    /// The server, or a value that it sent.
+    #[error(transparent)]
+    Postgres(#[from] lake_postgres::Error),
+    /// A CSV file.
+    #[error(transparent)]
+    Csv(#[from] crate::csv::CsvError),
+    /// A failure within a table.
+    #[error("table {table}")]
+    Table {
+        /// The table, as the source names it.
+        table: String,
+        /// The cause.
+        #[source]
+        cause: Box<Error>,
+    },
+    /// A selection that selects nothing.
+    #[error("{what} matches no table{nearest}")]
+    NoMatch {
+        /// The pattern or name, as it was written.
+        what: String,
+        /// What might have been meant; empty, or begins with a separator.
+        nearest: String,
+    },
+    /// A table pattern that can't be read.
+    #[error("the table pattern {pattern:?} can't be read: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Two tables of one name in the lake.
+    #[error(
+        "{first} and {second} would both be called {name} in the lake: leave one out with `tables: [\"!…\"]`, or make each a source of its own"
+    )]
+    SameName {
+        /// One table.
+        first: String,
+        /// The other.
+        second: String,
+        /// Their name.
+        name: String,
+    },
+    /// A setting that names a column which the table hasn't.
+    #[error("table {table}: the config speaks of a column {column:?}, which the table does not have")]
+    NoSuchColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// Tables came, went or changed each time they were about to be locked.
+    #[error(
+        "the tables changed while they were being locked, {attempts} times in a row: run this when no migration is under way"
+    )]
+    Unsettled {
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The rows that a COPY sent are not those that the server counts in the same snapshot.
+    #[error("the server counts {counted} rows in its snapshot, but {decoded} arrived")]
+    RowCount {
+        /// The server's count.
+        counted: u64,
+        /// The rows decoded.
+        decoded: u64,
+    },
+    /// A worker stopped without an answer.
+    #[error("a worker stopped unexpectedly")]
+    Worker(#[from] tokio::task::JoinError),
+    /// A source file is not there.
+    #[error("the file {} of {table} is not there: check `files` in the config", path.display())]
+    NoFile {
+        /// The table that it is to become.
+        table: String,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The result of an extract.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn in_table(table: impl Into<String>) -> impl FnOnce(Error) -> Error {
+        let table = table.into();
+        move |cause| Error::Table {
+            table,
+            cause: Box::new(cause),
+        }
+    }
+}
+
+/// A name near a wrong one, for a message: `; did you mean …?`, or nothing.
+pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let wrong = wrong.to_lowercase();
+    let best = names
+        .map(|name| (strsim::levenshtein(&wrong, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .min();
+    match best {
+        Some((_, name)) => format!("; did you mean {name}?"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,154 @@
+//! One step: a source's day.
+
+use std::time::Instant;
+
+use lake_storage::{Lake, Manifest, RunDate, RunId};
+use serde::Serialize;
+
+use crate::{CsvSource, PostgresSource, Result};
+
+/// Where data comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A Postgres database.
+    Postgres(PostgresSource),
+    /// CSV files.
+    Csv(CsvSource),
+}
+
+impl Source {
+    /// The source's name: its folder in the lake and its schema in SQL.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Postgres(source) => &source.name,
+            Self::Csv(source) => &source.name,
+        }
+    }
+}
+
+/// What is to be extracted.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The day that the data is filed under.
+    pub date: RunDate,
+    /// The run that does it.
+    pub run: RunId,
+    /// The command, for whoever finds the day locked.
+    pub command: String,
+    /// Only these tables, by their name in the lake or in SQL; all if empty.
+    pub tables: Vec<String>,
+    /// Connections to a database at the most.
+    pub jobs: usize,
+}
+
+/// News of an extract under way.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// What there is to do, as the source estimates it.
+    Planned {
+        /// Tables.
+        tables: u64,
+        /// Bytes as the source stores them; an estimate.
+        bytes: u64,
+    },
+    /// Some more rows are in the lake.
+    Read {
+        /// Rows since the last such news.
+        rows: u64,
+        /// Their bytes as they came from the source.
+        bytes: u64,
+    },
+    /// A table is read.
+    TableDone(ExtractedTable),
+}
+
+/// What came of an extract.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExtractReport {
+    /// The source.
+    pub source: String,
+    /// The day.
+    pub date: RunDate,
+    /// The run.
+    pub run: RunId,
+    /// Each table, by name.
+    pub tables: Vec<ExtractedTable>,
+    /// Rows of all of them.
+    pub rows: u64,
+    /// Bytes of their Parquet files.
+    pub bytes: u64,
+    /// From the first connection to the manifest.
+    pub elapsed_ms: u64,
+}
+
+/// A table's share of an extract.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExtractedTable {
+    /// Its name in the lake.
+    pub name: String,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of its Parquet files.
+    pub bytes: u64,
+}
+
+/// Extracts a source's day and publishes it.
+///
+/// # Errors
+/// Any [`crate::Error`]; the day's earlier data is as it was.
+pub async fn extract(
+    lake: &Lake,
+    source: &Source,
+    request: &Request,
+    progress: impl Fn(Progress) + Clone + Send + Sync + 'static,
+) -> Result<ExtractReport> {
+    let started = Instant::now();
+    let (manifest, names) = match source {
+        Source::Postgres(source) => crate::postgres::extract(lake, source, request, progress).await?,
+        Source::Csv(source) => crate::files::extract(lake, source, request, progress).await?,
+    };
+    Ok(report(source.name(), request, &manifest, &names, started))
+}
+
+fn report(source: &str, request: &Request, manifest: &Manifest, names: &[String], started: Instant) -> ExtractReport {
+    let tables: Vec<ExtractedTable> = manifest
+        .tables
+        .iter()
+        .filter(|(name, _)| names.contains(name))
+        .map(|(name, entry)| ExtractedTable {
+            name: name.clone(),
+            rows: entry.rows,
+            bytes: entry.bytes,
+        })
+        .collect();
+    ExtractReport {
+        source: source.into(),
+        date: request.date,
+        run: request.run.clone(),
+        rows: tables.iter().map(|table| table.rows).sum(),
+        bytes: tables.iter().map(|table| table.bytes).sum(),
+        elapsed_ms: started.elapsed().as_millis() as u64,
+        tables,
+    }
+}
+
+/// What a source answers when it is only asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Probe {
+    /// What it is: a server with its version, or files.
+    pub description: String,
+    /// The names that its tables have in the lake.
+    pub tables: Vec<String>,
+}
+
+/// Looks at a source without taking anything: connects, lists and locks its tables, or opens and
+/// checks its files.
+///
+/// # Errors
+/// What an extract would meet first.
+pub async fn probe(source: &Source, command: &str) -> Result<Probe> {
+    match source {
+        Source::Postgres(source) => crate::postgres::probe(source, command).await,
+        Source::Csv(source) => crate::files::probe(source).await,
+    }
+}

@@ -1,0 +1,133 @@
+//! A Postgres database as a source: every table under one snapshot.
+//!
+//! ```text
+//!  coordinator: list ─ begin ─ lock ─ list again ─ export snapshot ────────────────── commit
+//!                                        │ pieces: (table, ctid range), largest first
+//!  workers (1..jobs):                    └─ adopt snapshot ─ count, COPY out ─► batches ─► Parquet
+//! ```
+//!
+//! The tables are locked (`ACCESS SHARE`: only an `ALTER`, `DROP` or `TRUNCATE` waits) before the
+//! first query fixes the snapshot. The other way round, a `TRUNCATE` or a rewriting `ALTER` that
+//! commits in between would leave a table that looks empty under the snapshot, and no error.
+
+mod pieces;
+mod read;
+mod relation;
+mod select;
+mod snapshot;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use lake_storage::{Coverage, Lake, Manifest, TableWrite};
+
+pub use self::select::TablePattern;
+use crate::{Error, Probe, Progress, Request, Result};
+
+/// A Postgres database.
+#[derive(Clone)]
+pub struct PostgresSource {
+    /// The source's name.
+    pub name: String,
+    /// The connection URL; not shown by Debug.
+    pub url: String,
+    /// Which tables, in the order of the config; all if empty.
+    pub tables: Vec<TablePattern>,
+    /// Settings by the pattern that they were written under.
+    pub settings: Vec<(TablePattern, TableSettings)>,
+}
+
+impl fmt::Debug for PostgresSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresSource")
+            .field("name", &self.name)
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a table is read where the default does not do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableSettings {
+    /// Columns to carry as something else.
+    pub columns: BTreeMap<String, ColumnAs>,
+    /// Columns to leave out.
+    pub exclude: Vec<String>,
+}
+
+/// What a column is carried as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnAs {
+    /// The server's text.
+    Text,
+    /// A decimal, for a `numeric` that declares no precision; digits beyond it are an error.
+    Decimal {
+        /// Digits in all, at most 38.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+}
+
+pub(crate) async fn extract(
+    lake: &Lake,
+    source: &PostgresSource,
+    request: &Request,
+    progress: impl Fn(Progress) + Send + Sync + Clone + 'static,
+) -> Result<(Manifest, Vec<String>)> {
+    let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
+    let snapshot = snapshot::Coordinator::open(source, &request.command, &request.tables).await?;
+    for table in &snapshot.tables {
+        lake_storage::check_columns(&table.name, &table.schema)?;
+    }
+    progress(Progress::Planned {
+        tables: snapshot.tables.len() as u64,
+        bytes: snapshot.tables.iter().map(|table| table.bytes).sum(),
+    });
+
+    let pieces = pieces::cut(&snapshot.tables, request.jobs, snapshot.ctid_ranges);
+    let mut files = read::read_all(&snapshot, source, request, pieces, day.clone(), progress).await?;
+    let identity = snapshot.end().await?;
+
+    let mut tables = Vec::new();
+    for table in identity.tables {
+        let mut parts = files.remove(&table.name).unwrap_or_default();
+        parts.sort_by_key(|part| part.number);
+        tables.push(TableWrite {
+            name: table.name,
+            relation: Some(table.relation),
+            snapshot: Some(identity.snapshot.clone()),
+            inputs: BTreeMap::new(),
+            schema: table.schema,
+            rows: parts.iter().map(|part| part.counted).sum(),
+            files: parts.into_iter().map(|part| part.file).collect(),
+        });
+    }
+    let names = tables.iter().map(|table| table.name.clone()).collect();
+    let coverage = if request.tables.is_empty() {
+        Coverage::Whole
+    } else {
+        Coverage::Some
+    };
+    let Some(day) = Arc::into_inner(day) else {
+        unreachable!("workers are awaited in read_all");
+    };
+    let manifest = day.publish(tables, coverage).await.map_err(Error::from)?;
+    Ok((manifest, names))
+}
+
+pub(crate) async fn probe(source: &PostgresSource, command: &str) -> Result<Probe> {
+    let snapshot = snapshot::Coordinator::open(source, command, &[]).await?;
+    for table in &snapshot.tables {
+        lake_storage::check_columns(&table.name, &table.schema)?;
+    }
+    let identity = snapshot.end().await?;
+    Ok(Probe {
+        description: format!(
+            "PostgreSQL {}, database {}",
+            identity.snapshot.server_version, identity.snapshot.database
+        ),
+        tables: identity.tables.into_iter().map(|table| table.name).collect(),
+    })
+}

@@ -1,0 +1,176 @@
+//! Workers: COPY out of a piece, decode, write.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt as _;
+use lake_postgres::copy::CopyDecoder;
+use lake_postgres::{Connection, Error as PgError};
+use lake_storage::{BATCH_BYTES_MAX, DayWriter, WrittenFile};
+use tokio::task::JoinSet;
+
+use super::PostgresSource;
+use super::pieces::{Piece, workers};
+use super::relation::Table;
+use super::snapshot::Coordinator;
+use crate::{Error, ExtractedTable, Progress, Request, Result};
+
+const BATCH_ROWS_MAX: usize = 16_384;
+
+/// A piece of a table in its Parquet file.
+pub(super) struct Part {
+    pub(super) number: usize,
+    /// Rows as the server counts them in the same snapshot.
+    pub(super) counted: u64,
+    pub(super) file: WrittenFile,
+}
+
+/// What the workers share.
+struct Work<P> {
+    tables: Vec<Table>,
+    queue: Mutex<VecDeque<Piece>>,
+    /// Pieces of each table that are not read yet.
+    left: Mutex<Vec<(usize, u64, u64)>>,
+    day: Arc<DayWriter>,
+    progress: P,
+}
+
+/// Reads all pieces and returns the parts of each table, unordered.
+pub(super) async fn read_all<P>(
+    snapshot: &Coordinator,
+    source: &PostgresSource,
+    request: &Request,
+    pieces: Vec<Piece>,
+    day: Arc<DayWriter>,
+    progress: P,
+) -> Result<HashMap<String, Vec<Part>>>
+where
+    P: Fn(Progress) + Send + Sync + 'static,
+{
+    let connections = workers(&pieces, request.jobs);
+    let mut left = vec![(0, 0, 0); snapshot.tables.len()];
+    for piece in &pieces {
+        left[piece.table].0 += 1;
+    }
+    let work = Arc::new(Work {
+        tables: snapshot.tables.clone(),
+        queue: Mutex::new(pieces.into()),
+        left: Mutex::new(left),
+        day,
+        progress,
+    });
+
+    let mut others = JoinSet::new();
+    if connections > 1
+        && let Some(exported) = snapshot.export().await
+    {
+        for _ in 1..connections {
+            let (work, source, command, exported) =
+                (work.clone(), source.clone(), request.command.clone(), exported.clone());
+            others.spawn(async move {
+                match Coordinator::adopt(&source, &command, &exported).await {
+                    Ok(connection) => work.run(&connection).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "no further connection to be had: fewer read the tables");
+                        Ok(Vec::new())
+                    }
+                }
+            });
+        }
+    }
+    let mut parts: HashMap<String, Vec<Part>> = HashMap::new();
+    // A failure here drops `others`, which ends their tasks and connections.
+    for (table, part) in work.run(&snapshot.connection).await? {
+        parts.entry(table).or_default().push(part);
+    }
+    while let Some(done) = others.join_next().await {
+        for (table, part) in done?? {
+            parts.entry(table).or_default().push(part);
+        }
+    }
+    Ok(parts)
+}
+
+impl<P: Fn(Progress) + Send + Sync> Work<P> {
+    async fn run(&self, connection: &Connection) -> Result<Vec<(String, Part)>> {
+        let mut parts = Vec::new();
+        loop {
+            let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(piece) = next else { return Ok(parts) };
+            let table = &self.tables[piece.table];
+            let part = self
+                .read(connection, table, &piece)
+                .await
+                .map_err(Error::in_table(format!(
+                    "{}.{}",
+                    table.relation.schema, table.relation.name
+                )))?;
+            self.tell_when_done(piece.table, &part);
+            parts.push((table.name.clone(), part));
+        }
+    }
+
+    async fn read(&self, connection: &Connection, table: &Table, piece: &Piece) -> Result<Part> {
+        let condition = piece.condition();
+        let count = format!("select pg_catalog.count(*) from {}{condition}", table.from);
+        let copy = format!(
+            "copy (select {} from {}{condition}) to stdout (format binary)",
+            table.select, table.from
+        );
+        // The client drops the row count that ends a COPY, so the server is asked for it.
+        let counted: i64 = connection
+            .query_one(&count, &[])
+            .await
+            .map_err(PgError::query("count its rows"))?
+            .get(0);
+        let mut stream = pin!(connection.copy_out(&copy).await.map_err(PgError::query("read it"))?);
+
+        let mut decoder = CopyDecoder::new(table.schema.clone(), &table.codecs);
+        let mut writer = self.day.file(&table.name, &table.schema, piece.number)?;
+        while let Some(chunk) = stream.next().await {
+            decoder.feed(&chunk.map_err(PgError::query("read it"))?)?;
+            if decoder.batch_bytes() >= BATCH_BYTES_MAX || decoder.batch_rows() >= BATCH_ROWS_MAX {
+                self.flush(&mut decoder, &mut writer)?;
+            }
+        }
+        let decoded = decoder.end()?;
+        if decoder.batch_rows() > 0 {
+            self.flush(&mut decoder, &mut writer)?;
+        }
+        let counted = counted as u64;
+        if decoded != counted {
+            return Err(Error::RowCount { counted, decoded });
+        }
+        let file = tokio::task::block_in_place(|| writer.finish())?;
+        Ok(Part {
+            number: piece.number,
+            counted,
+            file,
+        })
+    }
+
+    fn flush(&self, decoder: &mut CopyDecoder, writer: &mut lake_storage::FileWriter) -> Result<()> {
+        let (rows, bytes) = (decoder.batch_rows() as u64, decoder.batch_bytes() as u64);
+        let batch = decoder.take_batch()?;
+        // Encoding keeps a core busy for a while: the connections go on meanwhile.
+        tokio::task::block_in_place(|| writer.write(&batch))?;
+        (self.progress)(Progress::Read { rows, bytes });
+        Ok(())
+    }
+
+    fn tell_when_done(&self, table: usize, part: &Part) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pieces, rows, bytes) = &mut left[table];
+        *pieces -= 1;
+        *rows += part.file.rows;
+        *bytes += part.file.bytes;
+        if *pieces == 0 {
+            (self.progress)(Progress::TableDone(ExtractedTable {
+                name: self.tables[table].name.clone(),
+                rows: *rows,
+                bytes: *bytes,
+            }));
+        }
+    }
+}

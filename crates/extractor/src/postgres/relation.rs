@@ -1,0 +1,269 @@
+//! The tables of a database and how each is read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use lake_postgres::{
+    CatalogColumn, ColumnCodec, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, TypeCatalog, quote_identifier,
+    quote_qualified,
+};
+use lake_storage::Relation;
+use tokio_postgres::Client;
+
+use super::{ColumnAs, PostgresSource, TablePattern, TableSettings};
+use crate::error::nearest;
+use crate::{Error, Result};
+
+/// A relation as the catalogue lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub(super) relation: Relation,
+    kind: Kind,
+    /// Bytes of its heap (of all leaves, if it is partitioned).
+    bytes: u64,
+    /// Whether its pages can be addressed by ctid.
+    heap: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Table,
+    Partitioned,
+    /// A leaf or branch of a partitioned table, read through its root.
+    Partition,
+    /// A view, materialised view or foreign table: read where it is named.
+    OnRequest,
+}
+
+/// A table that is to be read, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) relation: Relation,
+    pub(super) schema: SchemaRef,
+    pub(super) codecs: Vec<ColumnCodec>,
+    /// What follows `select`.
+    pub(super) select: String,
+    /// What follows `from`.
+    pub(super) from: String,
+    pub(super) bytes: u64,
+    pub(super) heap: bool,
+}
+
+/// Lists the relations that a source's patterns select, in the order of their names.
+pub(super) async fn list(client: &Client, source: &PostgresSource) -> Result<Vec<Listed>> {
+    let rows = client
+        .query(
+            "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relispartition,
+                    case c.relkind
+                        when 'p' then (select coalesce(sum(pg_catalog.pg_relation_size(t.relid)), 0)::bigint
+                                       from pg_catalog.pg_partition_tree(c.oid) t where t.isleaf)
+                        when 'r' then pg_catalog.pg_relation_size(c.oid)
+                        when 'm' then pg_catalog.pg_relation_size(c.oid)
+                        else 0 end,
+                    c.relkind in ('r', 'm') and coalesce(am.amname = 'heap', false)
+             from pg_catalog.pg_class c
+             join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+             left join pg_catalog.pg_am am on am.oid = c.relam
+             where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
+               and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+             order by n.nspname, c.relname",
+            &[],
+        )
+        .await
+        .map_err(lake_postgres::Error::query("list the tables"))?;
+    let all: Vec<Listed> = rows
+        .iter()
+        .map(|row| Listed {
+            relation: Relation {
+                schema: row.get(1),
+                name: row.get(2),
+                oid: row.get(0),
+            },
+            kind: match (row.get::<_, &str>(3), row.get(4)) {
+                (_, true) => Kind::Partition,
+                ("r", _) => Kind::Table,
+                ("p", _) => Kind::Partitioned,
+                _ => Kind::OnRequest,
+            },
+            // NULL for a table dropped between the scan and the size.
+            bytes: row.get::<_, Option<i64>>(5).unwrap_or_default() as u64,
+            heap: row.get(6),
+        })
+        .collect();
+    select(all, &source.tables)
+}
+
+fn select(all: Vec<Listed>, patterns: &[TablePattern]) -> Result<Vec<Listed>> {
+    let included: Vec<&TablePattern> = patterns.iter().filter(|p| !p.excludes()).collect();
+    let named = |listed: &Listed| included.iter().any(|p| p.is_exact() && p.matches(&listed.relation));
+    for pattern in &included {
+        if !all.iter().any(|listed| pattern.matches(&listed.relation)) {
+            let names: Vec<String> = all
+                .iter()
+                .map(|l| format!("{}.{}", l.relation.schema, l.relation.name))
+                .collect();
+            return Err(Error::NoMatch {
+                what: format!("the pattern {pattern}"),
+                nearest: nearest(&pattern.to_string(), names.iter().map(String::as_str)),
+            });
+        }
+    }
+    Ok(all
+        .into_iter()
+        .filter(|listed| {
+            let wanted = included.is_empty() || included.iter().any(|p| p.matches(&listed.relation));
+            let ordinary = matches!(listed.kind, Kind::Table | Kind::Partitioned);
+            let left_out = patterns.iter().any(|p| p.excludes() && p.matches(&listed.relation));
+            wanted && !left_out && (ordinary || named(listed))
+        })
+        .collect())
+}
+
+/// The tables' names in the lake: plain for the schema `public` or the only one, else qualified.
+pub(super) fn name_all(listed: &[Listed]) -> Result<Vec<String>> {
+    let one_schema = listed.iter().all(|l| l.relation.schema == listed[0].relation.schema);
+    let mut taken: HashMap<String, &Relation> = HashMap::new();
+    let mut names = Vec::with_capacity(listed.len());
+    for Listed { relation, .. } in listed {
+        let name = if one_schema || relation.schema == "public" {
+            relation.name.clone()
+        } else {
+            format!("{}__{}", relation.schema, relation.name)
+        };
+        if let Some(first) = taken.insert(name.clone(), relation) {
+            return Err(Error::SameName {
+                first: format!("{}.{}", first.schema, first.name),
+                second: format!("{}.{}", relation.schema, relation.name),
+                name,
+            });
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Keeps the tables that the request asks for, by their name in the lake or as SQL writes them.
+pub(super) fn requested(
+    listed: Vec<Listed>,
+    names: Vec<String>,
+    wanted_tables: &[String],
+) -> Result<Vec<(String, Listed)>> {
+    let mut wanted = vec![wanted_tables.is_empty(); listed.len()];
+    for text in wanted_tables {
+        let pattern = text.parse::<TablePattern>().ok();
+        let mut found = false;
+        for (i, (table, name)) in listed.iter().zip(&names).enumerate() {
+            if name == text || pattern.as_ref().is_some_and(|p| p.matches(&table.relation)) {
+                wanted[i] = true;
+                found = true;
+            }
+        }
+        if !found {
+            return Err(Error::NoMatch {
+                what: format!("{text:?}"),
+                nearest: nearest(text, names.iter().map(String::as_str)),
+            });
+        }
+    }
+    Ok(names
+        .into_iter()
+        .zip(listed)
+        .zip(wanted)
+        .filter_map(|(table, wanted)| wanted.then_some(table))
+        .collect())
+}
+
+/// Resolves the tables' columns: what is selected, how it travels, what it becomes.
+pub(super) async fn resolve(
+    client: &Client,
+    selected: Vec<(String, Listed)>,
+    settings: &[(TablePattern, TableSettings)],
+) -> Result<Vec<Table>> {
+    let oids: Vec<u32> = selected.iter().map(|(_, listed)| listed.relation.oid).collect();
+    let mut columns: BTreeMap<u32, Vec<CatalogColumn>> = lake_postgres::columns(client, &oids).await?;
+    let types = TypeCatalog::of_relations(client, &oids).await?;
+    selected
+        .into_iter()
+        .map(|(name, listed)| {
+            let columns = columns.remove(&listed.relation.oid).unwrap_or_default();
+            let settings = settings
+                .iter()
+                .find(|(pattern, _)| pattern.matches(&listed.relation))
+                .map(|(_, settings)| settings);
+            table(name, listed, &columns, &types, settings)
+        })
+        .collect()
+}
+
+fn table(
+    name: String,
+    listed: Listed,
+    columns: &[CatalogColumn],
+    types: &TypeCatalog,
+    settings: Option<&TableSettings>,
+) -> Result<Table> {
+    let none = TableSettings::default();
+    let settings = settings.unwrap_or(&none);
+    for column in settings.columns.keys().chain(&settings.exclude) {
+        if !columns.iter().any(|c| c.name == *column) {
+            return Err(Error::NoSuchColumn {
+                table: name,
+                column: column.clone(),
+            });
+        }
+    }
+    let mut fields = Vec::with_capacity(columns.len());
+    let mut codecs = Vec::with_capacity(columns.len());
+    let mut select = Vec::with_capacity(columns.len());
+    for column in columns.iter().filter(|c| !settings.exclude.contains(&c.name)) {
+        let quoted = quote_identifier(&column.name);
+        let carried_as = settings.columns.get(&column.name);
+        let (sql, mut codec) = types.select(
+            &quoted,
+            column.type_oid,
+            column.type_modifier,
+            carried_as == Some(&ColumnAs::Text),
+        );
+        let mut select_sql = sql;
+        if let Some(&ColumnAs::Decimal { precision, scale }) = carried_as {
+            // Sent as it is: the decoder refuses digits that the decimal can't hold.
+            select_sql = quoted;
+            codec = ColumnCodec::Numeric { precision, scale };
+        }
+        // A column whose values travel natively comes back as what it was, also from text; one whose
+        // type the target may lack is text from here on.
+        let native = types.native_codec(column.type_oid, column.type_modifier).is_some();
+        let type_name = match carried_as {
+            Some(ColumnAs::Text) if !native => "text".to_owned(),
+            _ => column.type_name.clone(),
+        };
+        let mut metadata = HashMap::from([(METADATA_TYPE.to_owned(), type_name)]);
+        if column.not_null {
+            metadata.insert(METADATA_NOT_NULL.into(), "true".into());
+        }
+        if let Some(place) = column.primary_key {
+            metadata.insert(METADATA_PRIMARY_KEY.into(), place.to_string());
+        }
+        // Nullable whatever the source says: a day may lack a column that other days have.
+        fields.push(Field::new(&column.name, codec.data_type(), true).with_metadata(metadata));
+        codecs.push(codec);
+        select.push(select_sql);
+    }
+    let relation = quote_qualified(&listed.relation.schema, &listed.relation.name);
+    Ok(Table {
+        name,
+        from: match listed.kind {
+            // An inheritance parent without its children: they are tables of their own.
+            Kind::Table => format!("only {relation}"),
+            _ => relation,
+        },
+        relation: listed.relation,
+        schema: Arc::new(Schema::new(fields)),
+        codecs,
+        select: select.join(", "),
+        bytes: listed.bytes,
+        heap: listed.heap,
+    })
+}

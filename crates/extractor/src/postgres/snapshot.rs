@@ -1,0 +1,153 @@
+//! The transaction that holds the locks and the snapshot.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use lake_postgres::{Connection, Error as PgError, quote_qualified};
+use lake_storage::Snapshot;
+
+use super::PostgresSource;
+use super::relation::{self, Listed, Table};
+use crate::{Error, Result};
+
+const ATTEMPTS: u32 = 5;
+/// When a lock does not come at once, the log says what is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The first connection: its transaction's snapshot is the one that everything is read under.
+pub(super) struct Coordinator {
+    pub(super) connection: Connection,
+    pub(super) tables: Vec<Table>,
+    /// Whether a scan of a ctid range reads that range alone (since PostgreSQL 14).
+    pub(super) ctid_ranges: bool,
+    snapshot: Snapshot,
+}
+
+/// What was read, and under which snapshot.
+pub(super) struct Identity {
+    pub(super) snapshot: Snapshot,
+    pub(super) tables: Vec<Table>,
+}
+
+impl Coordinator {
+    pub(super) async fn open(source: &PostgresSource, command: &str, tables: &[String]) -> Result<Self> {
+        let connection = Connection::open(&source.url, command).await?;
+        let version: i32 = connection
+            .query_one("select pg_catalog.current_setting('server_version_num')::int", &[])
+            .await
+            .map_err(PgError::query("read the server's version"))?
+            .get(0);
+        for _ in 0..ATTEMPTS {
+            let expected = list(&connection, source, tables).await?;
+            control(&connection, "begin isolation level repeatable read, read only").await?;
+            lock(&connection, &expected).await?;
+            // The transaction's first query: the snapshot is fixed here, under the locks.
+            let locked = list(&connection, source, tables).await?;
+            if !same_relations(&expected, &locked) {
+                control(&connection, "rollback").await?;
+                continue;
+            }
+            let snapshot = identify(&connection).await?;
+            let tables = relation::resolve(&connection, locked, &source.settings).await?;
+            return Ok(Self {
+                connection,
+                tables,
+                ctid_ranges: version >= 140_000,
+                snapshot,
+            });
+        }
+        Err(Error::Unsettled { attempts: ATTEMPTS })
+    }
+
+    /// Names the snapshot so that other connections can adopt it; `None` where the server can't.
+    pub(super) async fn export(&self) -> Option<String> {
+        match self
+            .connection
+            .query_one("select pg_catalog.pg_export_snapshot()", &[])
+            .await
+        {
+            Ok(row) => Some(row.get(0)),
+            Err(error) => {
+                tracing::warn!(%error, "the snapshot can't be exported: one connection reads everything");
+                None
+            }
+        }
+    }
+
+    /// Adopts an exported snapshot on a connection of its own.
+    pub(super) async fn adopt(source: &PostgresSource, command: &str, snapshot: &str) -> Result<Connection> {
+        let connection = Connection::open(&source.url, command).await?;
+        control(&connection, "begin isolation level repeatable read, read only").await?;
+        let set = format!("set transaction snapshot {}", lake_postgres::quote_literal(snapshot));
+        control(&connection, &set).await?;
+        Ok(connection)
+    }
+
+    /// Ends the transaction, and with it the locks.
+    pub(super) async fn end(self) -> Result<Identity> {
+        control(&self.connection, "commit").await?;
+        Ok(Identity {
+            snapshot: self.snapshot,
+            tables: self.tables,
+        })
+    }
+}
+
+async fn control(connection: &Connection, statement: &str) -> Result<()> {
+    Ok(connection
+        .batch_execute(statement)
+        .await
+        .map_err(PgError::query("begin or end the snapshot's transaction"))?)
+}
+
+async fn list(connection: &Connection, source: &PostgresSource, tables: &[String]) -> Result<Vec<(String, Listed)>> {
+    let listed = relation::list(connection, source).await?;
+    if listed.is_empty() {
+        return Err(Error::NoMatch {
+            what: format!("`tables` of the source {}", source.name),
+            nearest: String::new(),
+        });
+    }
+    let names = relation::name_all(&listed)?;
+    relation::requested(listed, names, tables)
+}
+
+fn same_relations(a: &[(String, Listed)], b: &[(String, Listed)]) -> bool {
+    let identity = |(name, listed): &(String, Listed)| (name.clone(), listed.relation.clone());
+    a.iter().map(identity).eq(b.iter().map(identity))
+}
+
+async fn lock(connection: &Connection, tables: &[(String, Listed)]) -> Result<()> {
+    let relations: Vec<String> = tables
+        .iter()
+        .map(|(_, listed)| quote_qualified(&listed.relation.schema, &listed.relation.name))
+        .collect();
+    let statement = format!("lock table {} in access share mode", relations.join(", "));
+    let locking = connection.batch_execute(&statement);
+    tokio::pin!(locking);
+    let locked = tokio::select! {
+        locked = &mut locking => locked,
+        () = tokio::time::sleep(LOCK_PATIENCE) => {
+            tracing::warn!("waiting for a lock: another session is altering, truncating or dropping one of the tables");
+            locking.await
+        }
+    };
+    Ok(locked.map_err(PgError::query("lock the tables for reading"))?)
+}
+
+async fn identify(connection: &Connection) -> Result<Snapshot> {
+    let row = connection
+        .query_one(
+            "select pg_catalog.txid_current_snapshot()::text, (extract(epoch from pg_catalog.now()) * 1000000)::bigint,
+                    pg_catalog.current_setting('server_version'), pg_catalog.current_database()::text",
+            &[],
+        )
+        .await
+        .map_err(PgError::query("identify the snapshot"))?;
+    Ok(Snapshot {
+        id: row.get(0),
+        taken_at: DateTime::<Utc>::from_timestamp_micros(row.get(1)).unwrap_or_default(),
+        server_version: row.get(2),
+        database: row.get(3),
+    })
+}
