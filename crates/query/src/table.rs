@@ -1,0 +1,241 @@
+//! A table of the lake for DataFusion: the files that manifests name, in the order of the rows.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray as _, BooleanArray, Date32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, Statistics, project_schema};
+use datafusion::config::TableParquetOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use lake_storage::{EXTRACT_DATE, Lake, RunDate, TableEntry};
+
+use crate::{Result, Scope, day_schema};
+
+/// A table in the scope of a query.
+///
+/// With all days in scope, `extract_date` comes after the table's own columns; with one day it is
+/// not there, so that `select *` gives the table as it is in its source.
+#[derive(Debug)]
+pub(crate) struct LakeTable {
+    source: String,
+    schema: TableSchema,
+    files: Vec<TableFile>,
+}
+
+#[derive(Debug)]
+struct TableFile {
+    date: RunDate,
+    path: PathBuf,
+    rows: u64,
+    bytes: u64,
+}
+
+impl LakeTable {
+    /// # Errors
+    /// [`crate::Error::ColumnType`] if the days' columns do not fit together.
+    pub(crate) fn new(
+        lake: &Lake,
+        scope: Scope,
+        source: &str,
+        table: &str,
+        days: BTreeMap<RunDate, &TableEntry>,
+    ) -> Result<Self> {
+        let own = day_schema::over_days(table, &days)?;
+        let partition: Vec<FieldRef> = match scope {
+            Scope::Day(_) => Vec::new(),
+            Scope::AllDays => vec![Arc::new(Field::new(EXTRACT_DATE, DataType::Date32, false))],
+        };
+        let mut files = Vec::new();
+        for (date, entry) in days {
+            let paths = lake.files(source, table, entry)?;
+            let of_day = paths.into_iter().zip(&entry.files).map(|(path, file)| TableFile {
+                date,
+                path,
+                rows: file.rows,
+                bytes: file.bytes,
+            });
+            files.extend(of_day.filter(|file| file.rows > 0));
+        }
+        Ok(Self {
+            source: source.to_owned(),
+            schema: TableSchema::builder(own).with_table_partition_cols(partition).build(),
+            files,
+        })
+    }
+
+    /// The source that it is of.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    fn is_partitioned(&self) -> bool {
+        !self.schema.table_partition_cols().is_empty()
+    }
+
+    /// The files of the days for which `filters` hold; they mention no column but `extract_date`.
+    fn files_of_days(&self, state: &dyn Session, filters: &[&Expr]) -> DataFusionResult<Vec<&TableFile>> {
+        if filters.is_empty() {
+            return Ok(self.files.iter().collect());
+        }
+        let mut dates: Vec<i32> = self.files.iter().map(|file| file.date.days_since_epoch()).collect();
+        dates.dedup();
+        let schema = Schema::new(self.schema.table_partition_cols().clone());
+        let df_schema = DFSchema::try_from(schema.clone())?;
+        let column: ArrayRef = Arc::new(Date32Array::from(dates.clone()));
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![column])?;
+        let mut kept = vec![true; dates.len()];
+        for filter in filters {
+            // The filter names the column with its table, the batch here without.
+            let filter = datafusion::logical_expr::expr_rewriter::unnormalize_col((*filter).clone());
+            let holds = state.create_physical_expr(filter, &df_schema)?.evaluate(&batch)?;
+            let holds = holds.into_array(dates.len())?;
+            let holds: &BooleanArray = holds.as_boolean();
+            for (kept, holds) in kept.iter_mut().zip(holds) {
+                *kept &= holds == Some(true);
+            }
+        }
+        let kept = |file: &&TableFile| {
+            let place = dates.binary_search(&file.date.days_since_epoch());
+            place.is_ok_and(|place| kept[place])
+        };
+        Ok(self.files.iter().filter(kept).collect())
+    }
+
+    fn partitioned_file(&self, file: &TableFile) -> DataFusionResult<PartitionedFile> {
+        // `PartitionedFile::new` would encode what a folder's name may hold, as percent signs.
+        let location = object_store::path::Path::from_absolute_path(&file.path)?;
+        let mut partitioned = PartitionedFile::new(String::new(), file.bytes);
+        partitioned.object_meta.location = location;
+        if self.is_partitioned() {
+            partitioned = partitioned.with_partition_values(vec![self.date_value(file.date)]);
+        }
+        let own = Statistics::new_unknown(self.schema.file_schema()).with_num_rows(exact(file.rows));
+        Ok(partitioned.with_statistics(Arc::new(own)))
+    }
+
+    /// Exact rows, and exact bounds of `extract_date`: `count(*)` and `max(extract_date)` read no file.
+    fn statistics_of(&self, files: &[&TableFile]) -> Statistics {
+        let rows = files.iter().map(|file| file.rows).sum();
+        let mut statistics = Statistics::new_unknown(self.schema.table_schema()).with_num_rows(exact(rows));
+        if let (true, Some(first), Some(last)) = (self.is_partitioned(), files.first(), files.last())
+            && let Some(column) = statistics.column_statistics.last_mut()
+        {
+            *column = ColumnStatistics::new_unknown()
+                .with_null_count(Precision::Exact(0))
+                .with_min_value(Precision::Exact(self.date_value(first.date)))
+                .with_max_value(Precision::Exact(self.date_value(last.date)));
+        }
+        statistics
+    }
+
+    fn date_value(&self, date: RunDate) -> ScalarValue {
+        ScalarValue::Date32(Some(date.days_since_epoch()))
+    }
+
+    fn on_days_only(&self, filter: &Expr) -> bool {
+        self.is_partitioned()
+            && !filter.is_volatile()
+            && !filter.column_refs().is_empty()
+            && filter.column_refs().iter().all(|column| column.name == EXTRACT_DATE)
+            && !has_subquery(filter)
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.table_schema().clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        // Inexact: Parquet's statistics leave out row groups and pages, the rows are filtered above.
+        Ok(filters
+            .iter()
+            .map(|filter| match self.on_days_only(filter) {
+                true => TableProviderFilterPushDown::Exact,
+                false => TableProviderFilterPushDown::Inexact,
+            })
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let (of_days, others): (Vec<&Expr>, Vec<&Expr>) = filters.iter().partition(|filter| self.on_days_only(filter));
+        let mut files = self.files_of_days(state, &of_days)?;
+        if let (Some(limit), true) = (limit, others.is_empty()) {
+            let mut rows = 0;
+            let enough = files.iter().position(|file| {
+                rows += file.rows;
+                rows >= limit as u64
+            });
+            files.truncate(enough.map_or(files.len(), |last| last + 1));
+        }
+        if files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
+        }
+
+        let url = ObjectStoreUrl::local_filesystem();
+        let runtime = state.runtime_env();
+        let footers = runtime.cache_manager.get_file_metadata_cache();
+        let reader = CachedParquetFileReaderFactory::new(runtime.object_store(&url)?, footers);
+        let mut options = TableParquetOptions::new();
+        options.global = state.config_options().execution.parquet.clone();
+        let mut source = ParquetSource::new(self.schema.clone()).with_parquet_file_reader_factory(Arc::new(reader));
+        if let Some(bytes) = options.global.metadata_size_hint {
+            source = source.with_metadata_size_hint(bytes);
+        }
+        let source = source.with_table_parquet_options(options);
+
+        let statistics = self.statistics_of(&files);
+        let files = files.into_iter().map(|file| self.partitioned_file(file));
+        // One group: the rows' order stays where nothing is gained by parallel reading, and the
+        // optimizer cuts it into ranges of bytes where something is.
+        let group =
+            FileGroup::new(files.collect::<DataFusionResult<_>>()?).with_statistics(Arc::new(statistics.clone()));
+        let config = FileScanConfigBuilder::new(url, Arc::new(source))
+            .with_file_group(group)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+fn exact(rows: u64) -> Precision<usize> {
+    usize::try_from(rows).map_or(Precision::Absent, Precision::Exact)
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    use datafusion::common::tree_node::TreeNode as _;
+    let is_subquery = |expr: &Expr| {
+        Ok(matches!(
+            expr,
+            Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::OuterReferenceColumn(..)
+        ))
+    };
+    expr.exists(is_subquery).unwrap_or(true)
+}
