@@ -1,0 +1,275 @@
+//! A table's Parquet files as a COPY stream, and the stream into a staging table.
+
+use std::pin::pin;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::DataType;
+use bytes::{Bytes, BytesMut};
+use futures::SinkExt as _;
+use lake_postgres::copy::CopyEncoder;
+use lake_postgres::{ColumnCodec, Connection, Error as PgError, quote_identifier};
+use lake_storage::{BatchReader, Lake};
+use tokio::sync::mpsc;
+
+use crate::plan::TablePlan;
+use crate::staging::Staging;
+use crate::{Error, Progress, Result};
+
+/// A piece of the stream: large enough for the network, small beside the batch that it is cut from.
+const CHUNK_BYTES: usize = 128 << 10;
+/// Chunks between the thread that encodes and the connection that sends.
+const CHUNKS_AHEAD: usize = 8;
+
+/// Some whole rows of a COPY stream.
+pub(crate) struct Chunk {
+    pub(crate) bytes: Bytes,
+    pub(crate) rows: u64,
+}
+
+/// Reads a table's day as a COPY stream, header and trailer included. Blocks on the disk.
+pub(crate) struct CopyStream {
+    table: String,
+    columns: Vec<(String, DataType)>,
+    reader: BatchReader,
+    encoder: CopyEncoder,
+    batch: Option<Remainder>,
+    state: State,
+}
+
+/// What is left of a batch.
+struct Remainder {
+    batch: RecordBatch,
+    /// Of the whole batch: a slice accounts for all of it.
+    row_bytes: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Header,
+    Rows,
+    Ended,
+}
+
+impl CopyStream {
+    /// The stream of a plan's columns, each sent as its codec says.
+    pub(crate) fn open(lake: &Lake, plan: &TablePlan, codecs: impl Iterator<Item = ColumnCodec>) -> Result<Self> {
+        let table = &plan.table;
+        let names = plan.columns.iter().map(|column| column.name.clone());
+        Ok(Self {
+            table: plan.label(),
+            columns: names
+                .clone()
+                .zip(plan.columns.iter().map(|c| c.data_type.clone()))
+                .collect(),
+            reader: lake.batches(&table.source, &table.name, &table.entry)?,
+            encoder: CopyEncoder::new(names.zip(codecs).collect()),
+            batch: None,
+            state: State::Header,
+        })
+    }
+
+    fn chunk(&mut self) -> Result<Chunk> {
+        let mut bytes = BytesMut::with_capacity(2 * CHUNK_BYTES);
+        let mut rows = 0;
+        if self.state == State::Header {
+            self.encoder.header(&mut bytes);
+            self.state = State::Rows;
+        }
+        while bytes.len() < CHUNK_BYTES {
+            let Some(slice) = self.next_rows(CHUNK_BYTES - bytes.len())? else {
+                self.encoder.trailer(&mut bytes);
+                self.state = State::Ended;
+                break;
+            };
+            self.encoder.rows(&slice, &mut bytes).map_err(|e| self.copy_error(e))?;
+            rows += slice.num_rows() as u64;
+        }
+        Ok(Chunk {
+            bytes: bytes.freeze(),
+            rows,
+        })
+    }
+
+    /// The next rows of about so many bytes, at least one.
+    fn next_rows(&mut self, bytes: usize) -> Result<Option<RecordBatch>> {
+        let Remainder { batch, row_bytes } = match self.batch.take() {
+            Some(remainder) => remainder,
+            None => match self.reader.next() {
+                Some(batch) => {
+                    let batch = self.arrange(&batch?)?;
+                    let row_bytes = (batch.get_array_memory_size() / batch.num_rows().max(1)).max(1);
+                    Remainder { batch, row_bytes }
+                }
+                None => return Ok(None),
+            },
+        };
+        let rows = (bytes / row_bytes).max(1);
+        if rows >= batch.num_rows() {
+            return Ok(Some(batch));
+        }
+        let slice = batch.slice(0, rows);
+        let batch = batch.slice(rows, batch.num_rows() - rows);
+        self.batch = Some(Remainder { batch, row_bytes });
+        Ok(Some(slice))
+    }
+
+    /// The manifest's columns in its order and types. A file may hold the same strings in another
+    /// layout (views, dictionaries), according to who wrote it.
+    fn arrange(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let arrays = self
+            .columns
+            .iter()
+            .map(|(name, data_type)| {
+                let array = batch.column_by_name(name).ok_or_else(|| PgError::Encode {
+                    column: name.clone(),
+                    reason: "its Parquet file lacks it".into(),
+                })?;
+                if is_other_layout(array.data_type(), data_type) {
+                    Ok((name, arrow::compute::cast(array, data_type)?))
+                } else {
+                    Ok((name, array.clone()))
+                }
+            })
+            .collect::<Result<Vec<(&String, ArrayRef)>, PgError>>()
+            .map_err(|e| self.copy_error(e))?;
+        if arrays.is_empty() {
+            return Ok(batch.clone());
+        }
+        RecordBatch::try_from_iter_with_nullable(arrays.into_iter().map(|(name, array)| (name, array, true)))
+            .map_err(|e| self.copy_error(e.into()))
+    }
+
+    fn copy_error(&self, source: PgError) -> Error {
+        Error::Copy {
+            table: self.table.clone(),
+            source: source.into(),
+        }
+    }
+}
+
+impl Iterator for CopyStream {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state == State::Ended {
+            return None;
+        }
+        let chunk = self.chunk();
+        if chunk.is_err() {
+            self.state = State::Ended;
+        }
+        Some(chunk)
+    }
+}
+
+fn is_other_layout(have: &DataType, wanted: &DataType) -> bool {
+    match (have, wanted) {
+        (DataType::Dictionary(_, value), _) => is_other_layout(value, wanted) || **value == *wanted,
+        (DataType::LargeUtf8 | DataType::Utf8View, DataType::Utf8) => true,
+        (DataType::LargeBinary | DataType::BinaryView, DataType::Binary) => true,
+        _ => false,
+    }
+}
+
+/// Fills a staging table.
+///
+/// # Errors
+/// [`Error::Copy`] with the server's answer; [`Error::RowCount`] if it counts other rows than the
+/// manifest.
+#[tracing::instrument(skip_all, fields(table = %plan.target, rows = plan.table.entry.rows))]
+pub(crate) async fn fill(
+    connection: &Connection,
+    lake: &Lake,
+    plan: &TablePlan,
+    staging: &Staging,
+    progress: &(impl Fn(Progress) + Send + Sync),
+) -> Result<()> {
+    let stream = CopyStream::open(lake, plan, staging.columns.iter().map(|column| column.codec.clone()))?;
+    let (sender, mut chunks) = mpsc::channel(CHUNKS_AHEAD);
+    // Ends by itself when nobody receives any more.
+    let reader = tokio::task::spawn_blocking(move || {
+        for chunk in stream {
+            if sender.blocking_send(chunk).is_err() {
+                break;
+            }
+        }
+    });
+
+    let copy_error = |source| Error::Copy {
+        table: plan.label(),
+        source: PgError::query(format!("copy into {}", staging.table))(source).into(),
+    };
+    let mut sink = pin!(
+        connection
+            .copy_in::<_, Bytes>(&statement(plan, staging))
+            .await
+            .map_err(copy_error)?
+    );
+    let mut share = Share::of(plan);
+    while let Some(chunk) = chunks.recv().await {
+        let Chunk { bytes, rows } = chunk?; // the unfinished sink makes the server give the COPY up
+        sink.send(bytes).await.map_err(copy_error)?;
+        let bytes = share.of_rows(rows);
+        progress(Progress::Sent { rows, bytes });
+    }
+    reader.await.map_err(|source| Error::Reader {
+        table: plan.label(),
+        source,
+    })?;
+    let found = sink.finish().await.map_err(copy_error)?;
+    let expected = plan.table.entry.rows;
+    if found != expected {
+        return Err(Error::RowCount {
+            table: plan.label(),
+            expected,
+            found,
+            place: "arrived in its staging table",
+        });
+    }
+    tracing::debug!("in staging");
+    Ok(())
+}
+
+fn statement(plan: &TablePlan, staging: &Staging) -> String {
+    let columns: Vec<String> = plan
+        .columns
+        .iter()
+        .map(|column| quote_identifier(&column.name))
+        .collect();
+    let list = if columns.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", columns.join(", "))
+    };
+    format!("copy {}{list} from stdin (format binary)", staging.table.quoted())
+}
+
+/// Hands out a table's bytes in proportion to its rows, to the last.
+struct Share {
+    rows: u64,
+    bytes: u64,
+    rows_done: u64,
+    bytes_done: u64,
+}
+
+impl Share {
+    fn of(plan: &TablePlan) -> Self {
+        Self {
+            rows: plan.table.entry.rows,
+            bytes: plan.table.entry.bytes,
+            rows_done: 0,
+            bytes_done: 0,
+        }
+    }
+
+    fn of_rows(&mut self, rows: u64) -> u64 {
+        self.rows_done = (self.rows_done + rows).min(self.rows);
+        let done = match self.rows {
+            0 => self.bytes,
+            rows => (u128::from(self.bytes) * u128::from(self.rows_done) / u128::from(rows)) as u64,
+        };
+        let bytes = done - self.bytes_done;
+        self.bytes_done = done;
+        bytes
+    }
+}

@@ -1,0 +1,275 @@
+//! What can go wrong in a load.
+
+use std::fmt;
+
+use crate::{Holder, TargetTable};
+
+/// A failure of a load: which table and column, with the cause in `source`.
+///
+/// Whichever it is, the target's tables are as they were; unless the connection broke during the
+/// commit itself, when only the server knows: they hold the old day or the new, and all the same.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The lake failed, or lacks what is to be loaded.
+    #[error(transparent)]
+    Storage(#[from] lake_storage::Error),
+    /// The target's server failed.
+    #[error(transparent)]
+    Postgres(#[from] lake_postgres::Error),
+    /// The rule for target schemas isn't one.
+    #[error("the target schema {text:?} is neither a name nor {{schema}}")]
+    SchemaRule {
+        /// What was given.
+        text: String,
+    },
+    /// A table that was asked for is not in the lake's day.
+    #[error("no table or query is called {wanted:?}{nearest}")]
+    NoMatch {
+        /// What was asked for.
+        wanted: String,
+        /// The nearest names, ready to print; empty, or begins with a separator.
+        nearest: String,
+    },
+    /// A table that was asked for by a name that several sources have.
+    #[error("{wanted:?} is in more than one source: write {}", candidates.join(" or "))]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// The names that are not ambiguous.
+        candidates: Vec<String>,
+    },
+    /// Two tables of the lake would be the same table of the target.
+    #[error("{first} and {second} would both be the target's table {target}: rename one of them in the config")]
+    SameTarget {
+        /// The table of the target.
+        target: TargetTable,
+        /// A table of the lake, with its source.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A name that Postgres would cut off, or that `lake` keeps for itself.
+    #[error("{table}: the target can't have a {kind} called {name:?}: {reason}")]
+    Name {
+        /// The table, with its source.
+        table: String,
+        /// `schema`, `table` or `column`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A column whose Arrow type no Postgres type holds.
+    #[error("{table}, column {column}: no Postgres type holds {data_type}: cast it in the query, or carry it as text")]
+    NoPostgresType {
+        /// The table, with its source.
+        table: String,
+        /// The column.
+        column: String,
+        /// The type in the lake.
+        data_type: String,
+    },
+    /// A column whose values can't be sent to the type that it has.
+    #[error("{table}, column {column}: {data_type} of the lake can't be sent as {type_name}: extract the table again")]
+    Unsendable {
+        /// The table, with its source.
+        table: String,
+        /// The column.
+        column: String,
+        /// The type in the lake.
+        data_type: String,
+        /// The type in the target.
+        type_name: String,
+    },
+    /// Types that the target lacks.
+    #[error(
+        "the target lacks the types of these columns: create them there (`create type`, `create domain`, \
+         `create extension`), or carry the columns as text in the config{}",
+        lines(columns)
+    )]
+    MissingTypes {
+        /// Every column of such a type.
+        columns: Vec<MissingType>,
+    },
+    /// Tables of the target that have other columns than the lake's.
+    #[error("the target's tables have other columns than the lake's day{}", lines(tables))]
+    Columns {
+        /// Every such table.
+        tables: Vec<TableDifference>,
+    },
+    /// What has a table's name in the target is no table.
+    #[error(
+        "the target's {target} is {kind}, not a table: drop or rename it there, or choose another `schema` for the target"
+    )]
+    NotATable {
+        /// The name.
+        target: TargetTable,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A foreign key by which the replacement of a table's rows would change rows of another table.
+    #[error(
+        "the foreign key {constraint:?} of {referencing} would {effect} when the rows of {target} are replaced: \
+         declare it `on delete no action`"
+    )]
+    ForeignKey {
+        /// The table that is to be loaded.
+        target: TargetTable,
+        /// The table that refers to it and isn't loaded, `schema.table`.
+        referencing: String,
+        /// The constraint.
+        constraint: String,
+        /// What the deletion would do.
+        effect: &'static str,
+    },
+    /// Another load of the same schema is under way.
+    #[error("the target schema {schema:?} is being loaded by {holder}: wait for it to end, then run this again")]
+    Locked {
+        /// The schema.
+        schema: String,
+        /// Who holds the lock.
+        holder: Holder,
+    },
+    /// The rows of a table could not be brought into staging.
+    #[error("{table}: its rows can't be copied to the target; nothing was changed there")]
+    Copy {
+        /// The table, with its source.
+        table: String,
+        /// The cause.
+        source: Box<lake_postgres::Error>,
+    },
+    /// The thread that reads a table's files died.
+    #[error("{table}: its files can't be read")]
+    Reader {
+        /// The table, with its source.
+        table: String,
+        /// The cause.
+        source: tokio::task::JoinError,
+    },
+    /// The rows that arrived are not those of the manifest.
+    #[error("{table}: the lake has {expected} rows of the day but {found} {place}; nothing was changed in the target")]
+    RowCount {
+        /// The table, with its source.
+        table: String,
+        /// Rows in the manifest.
+        expected: u64,
+        /// Rows that the server counted.
+        found: u64,
+        /// Where.
+        place: &'static str,
+    },
+    /// The target's table was altered while its rows were on their way.
+    #[error("the target's table {target} was altered during the load: run it again")]
+    Altered {
+        /// The table.
+        target: TargetTable,
+    },
+    /// The server refused the new content of a table.
+    #[error("{target}: {action} failed, the target is as it was{hint}")]
+    Swap {
+        /// The table.
+        target: TargetTable,
+        /// What was tried.
+        action: &'static str,
+        /// What helps; empty, or begins with a separator.
+        hint: &'static str,
+        /// The server's answer.
+        source: tokio_postgres::Error,
+    },
+}
+
+/// The result of a load.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A column whose type the target lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingType {
+    /// The table, with its source.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The type, as the source's server prints it.
+    pub type_name: String,
+}
+
+impl fmt::Display for MissingType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            table,
+            column,
+            type_name,
+        } = self;
+        write!(
+            f,
+            "{table}, column {column}: {type_name} (`columns: {{{column}: text}}`)"
+        )
+    }
+}
+
+/// A table of the target whose columns are not those of the lake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableDifference {
+    /// The table.
+    pub target: TargetTable,
+    /// Every column that differs.
+    pub columns: Vec<ColumnDifference>,
+}
+
+impl fmt::Display for TableDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}:", self.target)?;
+        for column in &self.columns {
+            writeln!(f, "    {column}")?;
+        }
+        writeln!(f, "  mend it with")?;
+        let table = self.target.quoted();
+        for column in &self.columns {
+            writeln!(f, "    alter table {table} {};", column.alteration())?;
+        }
+        write!(f, "  or let the next load make it anew: drop table {table};")
+    }
+}
+
+/// A column that the lake and the target have differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnDifference {
+    /// Its name.
+    pub name: String,
+    /// Its type in the lake's day; none if it isn't there.
+    pub wanted: Option<String>,
+    /// Its type in the target; none if it isn't there.
+    pub has: Option<String>,
+}
+
+impl ColumnDifference {
+    /// The action of an `alter table` that mends it.
+    fn alteration(&self) -> String {
+        let name = lake_postgres::quote_identifier(&self.name);
+        match (&self.wanted, &self.has) {
+            (Some(wanted), Some(_)) => format!("alter column {name} type {wanted} using {name}::{wanted}"),
+            (Some(wanted), None) => format!("add column {name} {wanted}"),
+            // It may be the user's own: kept, but no longer demanding a value of every row.
+            (None, _) => format!("alter column {name} drop not null"),
+        }
+    }
+}
+
+impl fmt::Display for ColumnDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match (&self.wanted, &self.has) {
+            (Some(wanted), Some(has)) => write!(f, "{name}: wanted {wanted}, has {has}"),
+            (Some(wanted), None) => write!(f, "{name}: wanted {wanted}, is not there"),
+            (None, has) => {
+                let has = has.as_deref().unwrap_or("a column");
+                write!(f, "{name}: not in the lake, has {has} not null without a default")
+            }
+        }
+    }
+}
+
+fn lines<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}

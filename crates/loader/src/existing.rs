@@ -1,0 +1,185 @@
+//! What the target has already, and whether the lake's tables fit it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lake_postgres::{CatalogColumn, Connection};
+
+use crate::plan::TablePlan;
+use crate::{ColumnDifference, Error, MissingType, Result, TableDifference, TargetTable};
+
+const FIND: &str = "\
+    select w.place, c.oid, c.relkind::text \
+    from unnest($1::text[], $2::text[]) with ordinality as w(schema, name, place) \
+    join pg_namespace n on n.nspname = w.schema \
+    join pg_class c on c.relnamespace = n.oid and c.relname = w.name";
+
+/// A table of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Existing {
+    pub(crate) oid: u32,
+    pub(crate) partitioned: bool,
+    pub(crate) columns: Vec<CatalogColumn>,
+}
+
+impl Existing {
+    pub(crate) fn column(&self, name: &str) -> Option<&CatalogColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The table without those that inherit from it, which are somebody's own.
+    pub(crate) fn itself(&self, table: &TargetTable) -> String {
+        let only = if self.partitioned { "" } else { "only " };
+        format!("{only}{}", table.quoted())
+    }
+}
+
+/// Looks for tables; the answers are in the order of `targets`.
+///
+/// # Errors
+/// [`Error::NotATable`] for anything that can't be loaded into.
+pub(crate) async fn find(connection: &Connection, targets: &[&TargetTable]) -> Result<Vec<Option<Existing>>> {
+    let schemas: Vec<&str> = targets.iter().map(|target| target.schema.as_str()).collect();
+    let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+    let rows = connection
+        .query(FIND, &[&schemas, &names])
+        .await
+        .map_err(lake_postgres::Error::query("look for the target's tables"))?;
+    let mut found = BTreeMap::new();
+    for row in &rows {
+        let place = row.get::<_, i64>(0) as usize - 1; // `with ordinality` counts from 1
+        let partitioned = match row.get(2) {
+            "r" => false,
+            "p" => true,
+            kind => {
+                return Err(Error::NotATable {
+                    target: targets[place].clone(),
+                    kind: kind_name(kind),
+                });
+            }
+        };
+        found.insert(place, (row.get::<_, u32>(1), partitioned));
+    }
+    let oids: Vec<u32> = found.values().map(|(oid, _)| *oid).collect();
+    let mut columns = lake_postgres::columns(connection, &oids).await?;
+    Ok((0..targets.len())
+        .map(|place| {
+            let (oid, partitioned) = found.remove(&place)?;
+            Some(Existing {
+                oid,
+                partitioned,
+                columns: columns.remove(&oid).unwrap_or_default(),
+            })
+        })
+        .collect())
+}
+
+fn kind_name(relkind: &str) -> &'static str {
+    match relkind {
+        "v" => "a view",
+        "m" => "a materialized view",
+        "f" => "a foreign table",
+        "i" | "I" => "an index",
+        "S" => "a sequence",
+        "c" => "a composite type",
+        _ => "something else",
+    }
+}
+
+/// Which of these schemas are there.
+pub(crate) async fn schemas(connection: &Connection, names: &[&str]) -> Result<BTreeSet<String>> {
+    let rows = connection
+        .query(
+            "select nspname::text from pg_namespace where nspname = any($1::text[])",
+            &[&names],
+        )
+        .await
+        .map_err(lake_postgres::Error::query("look for the target's schemas"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Refuses types that the target lacks. What passes here is a type and nothing else, and may stand
+/// in a statement.
+///
+/// # Errors
+/// [`Error::MissingTypes`] with every column of such a type.
+pub(crate) async fn check_types(connection: &Connection, plans: &[TablePlan]) -> Result<()> {
+    let wanted: BTreeSet<&str> = plans
+        .iter()
+        .flat_map(|plan| &plan.columns)
+        .map(|column| column.type_name.as_str())
+        .collect();
+    let wanted: Vec<&str> = wanted.into_iter().collect();
+    let rows = connection
+        .query(
+            "select t from unnest($1::text[]) t where to_regtype(t) is null",
+            &[&wanted],
+        )
+        .await
+        .map_err(lake_postgres::Error::query("look for the columns' types in the target"))?;
+    let missing: BTreeSet<&str> = rows.iter().map(|row| row.get(0)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let columns = plans
+        .iter()
+        .flat_map(|plan| plan.columns.iter().map(move |column| (plan, column)))
+        .filter(|(_, column)| missing.contains(column.type_name.as_str()))
+        .map(|(plan, column)| MissingType {
+            table: plan.label(),
+            column: column.name.clone(),
+            type_name: column.type_name.clone(),
+        })
+        .collect();
+    Err(Error::MissingTypes { columns })
+}
+
+/// Refuses tables whose columns are not those of the lake.
+///
+/// # Errors
+/// [`Error::Columns`] with every such table.
+pub(crate) fn check_columns(plans: &[TablePlan], existing: &[Option<Existing>]) -> Result<()> {
+    let tables: Vec<TableDifference> = plans
+        .iter()
+        .zip(existing)
+        .filter_map(|(plan, existing)| {
+            let columns = differences(plan, existing.as_ref()?);
+            (!columns.is_empty()).then(|| TableDifference {
+                target: plan.target.clone(),
+                columns,
+            })
+        })
+        .collect();
+    if tables.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Columns { tables })
+    }
+}
+
+/// Names and types decide: the order of columns does not matter, and whether they may be NULL, and
+/// what the key is, are the target's own business once the table is there. So are further columns,
+/// as long as a row can do without a value for them.
+pub(crate) fn differences(plan: &TablePlan, existing: &Existing) -> Vec<ColumnDifference> {
+    let mut differences = Vec::new();
+    for column in &plan.columns {
+        let has = existing.column(&column.name).map(|has| &has.type_name);
+        if has != Some(&column.type_name) {
+            differences.push(ColumnDifference {
+                name: column.name.clone(),
+                wanted: Some(column.type_name.clone()),
+                has: has.cloned(),
+            });
+        }
+    }
+    for has in &existing.columns {
+        let is_wanted = plan.columns.iter().any(|column| column.name == has.name);
+        if !is_wanted && has.not_null && !has.has_default && !has.generated && !has.identity {
+            differences.push(ColumnDifference {
+                name: has.name.clone(),
+                wanted: None,
+                has: Some(has.type_name.clone()),
+            });
+        }
+    }
+    differences
+}

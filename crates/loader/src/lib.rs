@@ -1,0 +1,54 @@
+//! A day of the lake into a Postgres, in one transaction.
+//!
+//! ```text
+//!  lake ── Parquet ─► binary COPY, `jobs` at a time ─► staging tables (unlogged, committed)
+//!                                                          │ one transaction
+//!                       delete from t; insert into t select … from staging; drop staging; commit
+//! ```
+//!
+//! A reader of the target sees the old day or the new day of every table, since the rows change in
+//! one transaction and by `delete`: a `truncate` would show an empty table to snapshots taken before
+//! it, and a new table in the old one's place would lose its grants, comments, indexes, policies,
+//! views and OID. Readers and the load do not wait for each other: one holds `ACCESS SHARE`, the
+//! other `ROW EXCLUSIVE`.
+//!
+//! The steps of [`load()`], each of which leaves the target as it was if it fails:
+//!
+//! 1. an advisory lock for each target schema, so that two loads never mix;
+//! 2. staging tables that a killed load left are dropped: under the lock they are nobody's;
+//! 3. everything is planned and compared with what the target has;
+//! 4. staging tables are made and filled, and the server's row counts compared with the manifest;
+//! 5. the transaction above, which also notes in `_lake_loads` which day each table holds;
+//! 6. `analyze`.
+//!
+//! Staging pays for the second write of each row with the shortest possible transaction on the
+//! target, with COPY on several connections, and with types that have no binary form restored by
+//! the server's own input functions. It is unlogged: its write costs no WAL.
+//!
+//! The role needs `create` on the target schema, and `delete` and `insert` on tables that it does
+//! not own. A table that grows and shrinks within autovacuum's reach keeps about twice its size.
+
+mod copy;
+mod error;
+mod existing;
+mod foreign_keys;
+mod load;
+mod loads;
+mod lock;
+mod plan;
+mod report;
+mod request;
+mod selection;
+mod staging;
+mod statements;
+mod swap;
+mod text_cast;
+mod verify;
+
+pub use error::{ColumnDifference, Error, MissingType, Result, TableDifference};
+pub use load::load;
+pub use lock::Holder;
+pub use plan::TargetTable;
+pub use report::{LoadReport, LoadedTable};
+pub use request::{LoadRequest, Progress, SchemaRule, Target};
+pub use verify::{Mismatch, VerifiedTable, VerifyReport, verify};

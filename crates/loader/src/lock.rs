@@ -1,0 +1,101 @@
+//! One load at a time for each schema of a target.
+
+use std::fmt;
+use std::time::Duration;
+
+use lake_postgres::Connection;
+
+use crate::{Error, Result};
+
+/// The first key of our advisory locks, "lake" in ASCII; the second is the schema's hash.
+const LOCK_CLASS: i32 = 0x6c61_6b65;
+
+/// A session that was killed lets go of its locks a moment after its client knows.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
+
+const FIND_HOLDER: &str = "\
+    select a.pid, coalesce(a.application_name, ''), to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ') \
+    from pg_locks l join pg_stat_activity a on a.pid = l.pid \
+    where l.locktype = 'advisory' and l.granted and l.objsubid = 2 and l.classid::bigint = $1 \
+        and l.objid::bigint = hashtext($2)::bigint & 4294967295 \
+        and l.database = (select oid from pg_database where datname = current_database())";
+
+/// Who holds the lock of a target schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process of the target's server; 0 if it was gone before it could be asked for.
+    pub pid: i32,
+    /// What it calls itself, e.g. `lake load 2021-01-01`.
+    pub application_name: String,
+    /// Since when it is connected, by the server's clock.
+    pub since: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pid,
+            application_name,
+            since,
+        } = self;
+        write!(
+            f,
+            "the server's process {pid} ({application_name}, connected since {since})"
+        )
+    }
+}
+
+/// Takes the locks of `schemas` for the session, or says who has one of them.
+pub(crate) async fn acquire(connection: &Connection, schemas: &[&str]) -> Result<()> {
+    for schema in schemas {
+        let mut attempt = 1;
+        while !try_acquire(connection, schema).await? {
+            if attempt == ATTEMPTS {
+                return Err(Error::Locked {
+                    schema: (*schema).into(),
+                    holder: holder(connection, schema).await?,
+                });
+            }
+            attempt += 1;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(())
+}
+
+/// Lets go at once: the session's end would do it a moment later, when the next load may have begun.
+pub(crate) async fn release(connection: &Connection) {
+    if let Err(error) = connection.batch_execute("select pg_advisory_unlock_all()").await {
+        tracing::debug!(%error, "the locks end with their session");
+    }
+}
+
+async fn try_acquire(connection: &Connection, schema: &str) -> Result<bool> {
+    let row = connection
+        .query_one("select pg_try_advisory_lock($1, hashtext($2))", &[&LOCK_CLASS, &schema])
+        .await
+        .map_err(lake_postgres::Error::query(format!(
+            "lock the target schema {schema:?}"
+        )))?;
+    Ok(row.get(0))
+}
+
+async fn holder(connection: &Connection, schema: &str) -> Result<Holder> {
+    let row = connection
+        .query_opt(FIND_HOLDER, &[&i64::from(LOCK_CLASS), &schema])
+        .await
+        .map_err(lake_postgres::Error::query("find the other load"))?;
+    Ok(row.map_or_else(
+        || Holder {
+            pid: 0,
+            application_name: "just ended".into(),
+            since: "unknown".into(),
+        },
+        |row| Holder {
+            pid: row.get(0),
+            application_name: row.get(1),
+            since: row.get(2),
+        },
+    ))
+}

@@ -1,0 +1,212 @@
+//! Is the target's content the lake's day?
+//!
+//! Both sides are COPY streams of the same columns in the same codecs, and a digest that does not
+//! depend on the order of rows tells whether they hold the same (see `lake_postgres::copy::Digest`).
+//! The target is read in one snapshot, so a load under way shows as the old day or the new.
+
+use std::fmt;
+use std::pin::pin;
+
+use futures::StreamExt as _;
+use lake_postgres::copy::{CopyDigest, Digest};
+use lake_postgres::{ColumnCodec, Connection, Error as PgError, TypeCatalog, quote_identifier};
+use lake_storage::{Lake, RunDate};
+use serde::Serialize;
+
+use crate::copy::CopyStream;
+use crate::existing::{self, Existing};
+use crate::plan::{self, TablePlan};
+use crate::selection::Selection;
+use crate::staging::native_codec;
+use crate::{Error, LoadRequest, Result, Target, TargetTable, loads};
+
+/// What came of a comparison of the lake's day with the target.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerifyReport {
+    /// The day.
+    pub date: RunDate,
+    /// Each table, by source and name.
+    pub tables: Vec<VerifiedTable>,
+}
+
+/// A table's share of a comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerifiedTable {
+    /// Its source; `results` for a query's result.
+    pub source: String,
+    /// Its name in the lake.
+    pub name: String,
+    /// Its name in the target, `schema.table`.
+    pub target: String,
+    /// Rows of the lake's day.
+    pub rows: u64,
+    /// The day that the target notes for it, if a load did.
+    pub loaded_day: Option<String>,
+    /// What differs; none if the target holds exactly the lake's rows.
+    pub mismatch: Option<Mismatch>,
+}
+
+/// How a table of the target differs from the lake's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// The target has no such table.
+    MissingTable,
+    /// Its columns are others.
+    Columns {
+        /// Each of them, ready to print.
+        differences: Vec<String>,
+    },
+    /// It has more rows or fewer.
+    Rows {
+        /// Rows of the lake's day.
+        lake: u64,
+        /// Rows of the target.
+        target: u64,
+    },
+    /// It has as many rows, of other content.
+    Content {
+        /// The columns whose values differ; none if the same values stand in other rows.
+        columns: Vec<String>,
+    },
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingTable => write!(f, "the target has no such table"),
+            Self::Columns { differences } => write!(f, "other columns: {}", differences.join("; ")),
+            Self::Rows { lake, target } => write!(f, "{lake} rows in the lake, {target} in the target"),
+            Self::Content { columns } if columns.is_empty() => write!(f, "the same values stand in other rows"),
+            Self::Content { columns } => write!(f, "other values in {}", columns.join(", ")),
+        }
+    }
+}
+
+/// Compares the lake's day with the target, by rows and content, table by table, on one connection.
+///
+/// # Errors
+/// Any [`Error`] that keeps a comparison from being made; what it finds is in the report.
+#[tracing::instrument(skip_all, fields(date = %request.date))]
+pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Result<VerifyReport> {
+    let plans = plan::plan(Selection::read(lake, request)?.tables, &target.schema)?;
+    let connection = Connection::open(&target.url, &request.application_name()).await?;
+    connection
+        .batch_execute("begin isolation level repeatable read read only")
+        .await
+        .map_err(PgError::query("begin the transaction"))?;
+    let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
+    let existing = existing::find(&connection, &targets).await?;
+    let oids: Vec<u32> = existing.iter().flatten().map(|table| table.oid).collect();
+    let catalog = TypeCatalog::of_relations(&connection, &oids).await?;
+
+    let mut tables = Vec::with_capacity(plans.len());
+    for (plan, existing) in plans.iter().zip(&existing) {
+        let mismatch = match existing {
+            None => Some(Mismatch::MissingTable),
+            Some(existing) => compare(lake, &connection, &catalog, plan, existing).await?,
+        };
+        tables.push(VerifiedTable {
+            source: plan.table.source.clone(),
+            name: plan.table.name.clone(),
+            target: plan.target.to_string(),
+            rows: plan.table.entry.rows,
+            loaded_day: loads::day(&connection, &plan.target).await?,
+            mismatch,
+        });
+    }
+    Ok(VerifyReport {
+        date: request.date,
+        tables,
+    })
+}
+
+async fn compare(
+    lake: &Lake,
+    connection: &Connection,
+    catalog: &TypeCatalog,
+    plan: &TablePlan,
+    existing: &Existing,
+) -> Result<Option<Mismatch>> {
+    let differences = existing::differences(plan, existing);
+    if !differences.is_empty() {
+        return Ok(Some(Mismatch::Columns {
+            differences: differences.iter().map(ToString::to_string).collect(),
+        }));
+    }
+    let mut selected = Vec::with_capacity(plan.columns.len());
+    let mut codecs = Vec::with_capacity(plan.columns.len());
+    for column in &plan.columns {
+        let Some(has) = existing.column(&column.name) else {
+            continue; // `differences` has named it
+        };
+        let quoted = quote_identifier(&column.name);
+        match native_codec(catalog, &column.data_type, has) {
+            Some(codec) => {
+                selected.push(quoted);
+                codecs.push(codec);
+            }
+            None => {
+                selected.push(catalog.select(&quoted, has.type_oid, has.type_modifier, true).0);
+                codecs.push(ColumnCodec::Text);
+            }
+        }
+    }
+    let sql = format!(
+        "copy (select {} from {}) to stdout (format binary)",
+        selected.join(", "),
+        existing.itself(&plan.target)
+    );
+    let of_lake = lake_digest(CopyStream::open(lake, plan, codecs.into_iter())?, plan);
+    let of_target = target_digest(connection, &sql, plan);
+    let (of_lake, of_target) = futures::future::try_join(of_lake, of_target).await?;
+    Ok(mismatch(plan, &of_lake, &of_target))
+}
+
+async fn lake_digest(stream: CopyStream, plan: &TablePlan) -> Result<Digest> {
+    let columns = plan.columns.len();
+    let digest = tokio::task::spawn_blocking(move || -> Result<Digest> {
+        let mut digest = CopyDigest::new(columns);
+        for chunk in stream {
+            digest.feed(&chunk?.bytes)?;
+        }
+        Ok(digest.end()?)
+    });
+    digest.await.map_err(|source| Error::Reader {
+        table: plan.label(),
+        source,
+    })?
+}
+
+async fn target_digest(connection: &Connection, sql: &str, plan: &TablePlan) -> Result<Digest> {
+    let read_error = || PgError::query(format!("read {} of the target", plan.target));
+    let mut stream = pin!(connection.copy_out(sql).await.map_err(read_error())?);
+    let mut digest = CopyDigest::new(plan.columns.len());
+    while let Some(chunk) = stream.next().await {
+        digest.feed(&chunk.map_err(read_error())?)?;
+    }
+    Ok(digest.end()?)
+}
+
+fn mismatch(plan: &TablePlan, lake: &Digest, target: &Digest) -> Option<Mismatch> {
+    if lake == target {
+        return None;
+    }
+    if lake.rows != target.rows {
+        return Some(Mismatch::Rows {
+            lake: lake.rows,
+            target: target.rows,
+        });
+    }
+    let sums = lake.column_sums.iter().zip(&target.column_sums);
+    Some(Mismatch::Content {
+        columns: plan
+            .columns
+            .iter()
+            .zip(sums)
+            .filter(|(_, (lake, target))| lake != target)
+            .map(|(column, _)| column.name.clone())
+            .collect(),
+    })
+}

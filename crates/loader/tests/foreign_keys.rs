@@ -1,0 +1,95 @@
+//! Foreign keys that users have put on the target's tables.
+
+use crate::fixture::{Column, Fixture, Table, chain, monday, table, tuesday};
+
+fn shop(first: i32) -> [Table; 3] {
+    [
+        // In the order of their names, each before the one that it refers to.
+        table("a_details", [Column::int("order_id", [first, first + 1])]),
+        table(
+            "b_orders",
+            [
+                Column::int("id", [first, first + 1]).key(1),
+                Column::int("customer", [first; 2]),
+            ],
+        ),
+        table("c_customers", [Column::int("id", [first]).key(1)]),
+    ]
+}
+
+#[tokio::test]
+async fn loaded_tables_that_refer_to_each_other_are_replaced_in_order() {
+    let fixture = Fixture::new().await;
+    fixture.publish(monday(), shop(1)).await;
+    fixture.publish(tuesday(), shop(10)).await;
+    fixture.load(monday()).await.unwrap();
+    fixture
+        .execute(
+            "alter table a_details add foreign key (order_id) references b_orders; \
+             alter table b_orders add foreign key (customer) references c_customers on delete cascade",
+        )
+        .await;
+    fixture.load(tuesday()).await.unwrap();
+    assert_eq!(
+        fixture.query("select order_id from a_details order by 1").await,
+        "10\n11"
+    );
+    assert_eq!(fixture.query("select id from c_customers").await, "10");
+}
+
+#[tokio::test]
+async fn a_table_of_the_users_own_may_refer_to_rows_that_stay() {
+    let fixture = Fixture::new().await;
+    fixture.publish(monday(), shop(1)).await;
+    fixture.publish(tuesday(), shop(2)).await;
+    fixture.load(monday()).await.unwrap();
+    fixture
+        .execute(
+            "alter table b_orders add foreign key (customer) references c_customers; \
+             create table remarks (order_id integer references b_orders); insert into remarks values (2)",
+        )
+        .await;
+    // Order 2 is there on both days; customer 1, which Monday's orders refer to, is not.
+    let error = fixture.load(tuesday()).await.unwrap_err();
+    assert!(chain(&error).contains("b_orders_customer_fkey"), "{}", chain(&error));
+    fixture
+        .execute("alter table b_orders drop constraint b_orders_customer_fkey")
+        .await;
+    fixture.load(tuesday()).await.unwrap();
+    assert_eq!(fixture.query("select id from b_orders order by 1").await, "2\n3");
+
+    let error = fixture
+        .load(monday())
+        .await
+        .map(|_| fixture.execute("delete from remarks"));
+    assert!(error.is_ok(), "order 2 is there on both days");
+    fixture.execute("insert into remarks values (1)").await;
+    let error = fixture.load(tuesday()).await.unwrap_err();
+    let text = chain(&error);
+    assert!(
+        text.contains("public.b_orders") && text.contains("remarks_order_id_fkey"),
+        "{text}"
+    );
+    assert_eq!(fixture.query("select id from b_orders order by 1").await, "1\n2");
+    assert_eq!(fixture.leftovers().await, "");
+}
+
+#[tokio::test]
+async fn a_cascade_to_a_table_of_the_users_own_is_refused() {
+    let fixture = Fixture::new().await;
+    fixture.publish(monday(), shop(1)).await;
+    fixture.load(monday()).await.unwrap();
+    fixture
+        .execute(
+            "create table remarks (order_id integer references b_orders on delete cascade); \
+             insert into remarks values (2)",
+        )
+        .await;
+    let error = fixture.load(monday()).await.unwrap_err();
+    let text = chain(&error);
+    assert!(
+        text.contains("public.remarks") && text.contains("delete rows there"),
+        "{text}"
+    );
+    assert_eq!(fixture.query("select order_id from remarks").await, "2");
+}

@@ -1,0 +1,15 @@
+//! Loads against a real PostgreSQL.
+
+#![allow(clippy::unwrap_used)]
+
+mod connections;
+mod failures;
+mod first_load;
+mod fixture;
+mod foreign_keys;
+mod one_load;
+mod readers;
+mod selection;
+mod survival;
+mod text_types;
+mod verify;
