@@ -7,7 +7,7 @@
 //! off at the end:
 //!
 //! ```text
-//!  clients ──► relay (the URL's port) ── one session at a time ──► pglite-oxide (a port of its own)
+//!  clients ──► relay (the URL's port) ── one session at a time ──► pglite-oxide (a socket in its folder)
 //!                └─ the others: "53300, one connection at a time" after a second
 //! ```
 

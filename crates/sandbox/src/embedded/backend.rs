@@ -1,7 +1,8 @@
 //! The embedded server behind the relay, started anew where it has ended.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use pglite_oxide::PgliteServer;
@@ -18,7 +19,7 @@ pub(super) struct Backend {
 
 /// A connection to the server that has answered.
 pub(super) struct Session {
-    pub(super) stream: TcpStream,
+    pub(super) stream: UnixStream,
     /// The beginning of the answer.
     pub(super) answer: Vec<u8>,
 }
@@ -34,8 +35,10 @@ impl Backend {
     fn restart(&mut self) -> Result<(), Error> {
         // The old server holds a lock on the folder.
         self.server = None;
+        // Its TCP sockets send small packets late (Nagle's algorithm): 40 ms a statement.
         let server = PgliteServer::builder()
             .path(&self.folder)
+            .unix(self.folder.with_extension("sock"))
             .start()
             .map_err(|error| Error::EmbeddedStart { source: error.into() })?;
         self.server = Some(server);
@@ -59,13 +62,12 @@ impl Backend {
     }
 
     fn try_open(&self, startup: &[u8]) -> io::Result<Session> {
-        let address = self
+        let path = self
             .server
             .as_ref()
-            .and_then(PgliteServer::tcp_addr)
+            .and_then(PgliteServer::socket_path)
             .ok_or(io::ErrorKind::NotConnected)?;
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
+        let mut stream = UnixStream::connect(path)?;
         stream.write_all(startup)?;
         let mut answer = vec![0; 8192];
         let read = stream.read(&mut answer)?;

@@ -229,7 +229,7 @@ fn relay(client: &mut TcpStream, session: Session, shared: &Shared) -> io::Resul
     })
 }
 
-fn copy(from: &mut TcpStream, to: &mut TcpStream) -> io::Result<()> {
+fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = match from.read(&mut buffer) {
