@@ -10,31 +10,17 @@ use arrow::array::{
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, SchemaRef};
 
-use super::{EPOCH_DAYS, EPOCH_MICROS, HEADER_BYTES, SIGNATURE};
+use super::tuples::TupleReader;
+use super::{EPOCH_DAYS, EPOCH_MICROS};
 use crate::{ColumnCodec, Error, Result, numeric};
 
 /// Reads a COPY stream, in chunks cut anywhere, into batches of its schema's columns.
-///
-/// Every length is checked before it is believed; a stream that ends before its trailer is an
-/// error, never a short table.
 pub struct CopyDecoder {
     schema: SchemaRef,
     columns: Vec<Column>,
-    state: State,
-    /// The beginning of a tuple whose end is in the next chunk.
-    carry: Vec<u8>,
-    /// Fields of the tuple at hand: where each begins, and its length or -1.
-    fields: Vec<(usize, i32)>,
+    tuples: TupleReader,
     batch_rows: usize,
     batch_bytes: usize,
-    rows: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Header,
-    Tuples,
-    Ended,
 }
 
 struct Column {
@@ -57,14 +43,11 @@ impl CopyDecoder {
             })
             .collect::<Vec<_>>();
         Self {
-            fields: Vec::with_capacity(columns.len()),
             schema,
+            tuples: TupleReader::new(columns.len()),
             columns,
-            state: State::Header,
-            carry: Vec::new(),
             batch_rows: 0,
             batch_bytes: 0,
-            rows: 0,
         }
     }
 
@@ -84,17 +67,21 @@ impl CopyDecoder {
     /// [`Error::Stream`] if the format is violated, [`Error::Value`] for a value that its Arrow type
     /// can't hold.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
-        if self.carry.is_empty() {
-            let used = self.decode(chunk)?;
-            self.carry.extend_from_slice(&chunk[used..]);
-        } else {
-            let mut carry = std::mem::take(&mut self.carry);
-            carry.extend_from_slice(chunk);
-            let used = self.decode(&carry)?;
-            carry.drain(..used);
-            self.carry = carry;
-        }
-        Ok(())
+        let (columns, rows, bytes) = (&mut self.columns, &mut self.batch_rows, &mut self.batch_bytes);
+        self.tuples.feed(chunk, |tuple| {
+            for (column, field) in columns.iter_mut().zip(tuple.fields()) {
+                match field {
+                    None => column.builder.append_null(),
+                    Some(raw) => column
+                        .builder
+                        .append(raw)
+                        .map_err(|refusal| refusal.into_error(column, tuple.row))?,
+                }
+            }
+            *rows += 1;
+            *bytes += tuple.bytes;
+            Ok(())
+        })
     }
 
     /// The rows decoded since the last call, as a batch in the stream's order.
@@ -118,102 +105,7 @@ impl CopyDecoder {
     /// # Errors
     /// [`Error::Stream`] if its trailer did not come.
     pub fn end(&self) -> Result<u64> {
-        if self.state == State::Ended && self.carry.is_empty() {
-            Ok(self.rows)
-        } else {
-            Err(self.damaged("it ends before its trailer"))
-        }
-    }
-
-    fn damaged(&self, reason: impl Into<String>) -> Error {
-        Error::Stream {
-            reason: reason.into(),
-            row: self.rows,
-        }
-    }
-
-    /// Decodes the whole tuples of `data` and returns how many bytes they took.
-    fn decode(&mut self, data: &[u8]) -> Result<usize> {
-        let mut at = 0;
-        if self.state == State::Header {
-            match self.header_bytes(data)? {
-                Some(bytes) => at = bytes,
-                None => return Ok(0),
-            }
-            self.state = State::Tuples;
-        }
-        while at < data.len() {
-            if self.state == State::Ended {
-                return Err(self.damaged("bytes follow its trailer"));
-            }
-            match self.tuple(data, at)? {
-                Some(end) => at = end,
-                None => break,
-            }
-        }
-        Ok(at)
-    }
-
-    fn header_bytes(&self, data: &[u8]) -> Result<Option<usize>> {
-        let Some(header) = data.get(..HEADER_BYTES) else {
-            return Ok(None);
-        };
-        if &header[..SIGNATURE.len()] != SIGNATURE {
-            return Err(self.damaged("it does not begin with COPY's signature"));
-        }
-        let flags = be_u32(header, SIGNATURE.len());
-        let extension = be_u32(header, SIGNATURE.len() + 4);
-        // Bits 16-31 are critical; no server sets any, nor sends an extension.
-        if flags >> 16 != 0 || extension != 0 {
-            return Err(self.damaged("its header has features that this version does not know"));
-        }
-        Ok(Some(HEADER_BYTES))
-    }
-
-    /// Decodes the tuple at `start` and returns its end; `None` if it isn't whole yet.
-    fn tuple(&mut self, data: &[u8], start: usize) -> Result<Option<usize>> {
-        let Some(count) = data.get(start..start + 2) else {
-            return Ok(None);
-        };
-        let count = i16::from_be_bytes([count[0], count[1]]);
-        let mut at = start + 2;
-        if count == -1 {
-            self.state = State::Ended;
-            return Ok(Some(at));
-        }
-        if usize::try_from(count) != Ok(self.columns.len()) {
-            return Err(self.damaged(format!("a tuple has {count} fields, not {}", self.columns.len())));
-        }
-        self.fields.clear();
-        for _ in 0..count {
-            let Some(length) = data.get(at..at + 4) else {
-                return Ok(None);
-            };
-            let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
-            at += 4;
-            self.fields.push((at, length));
-            if length < -1 {
-                return Err(self.damaged(format!("a field's length is {length}")));
-            }
-            at += length.max(0) as usize;
-        }
-        if at > data.len() {
-            return Ok(None);
-        }
-        for (column, &(begin, length)) in self.columns.iter_mut().zip(&self.fields) {
-            if length < 0 {
-                column.builder.append_null();
-                continue;
-            }
-            let raw = &data[begin..begin + length as usize];
-            if let Err(refusal) = column.builder.append(raw) {
-                return Err(refusal.into_error(column, self.rows));
-            }
-        }
-        self.rows += 1;
-        self.batch_rows += 1;
-        self.batch_bytes += at - start;
-        Ok(Some(at))
+        self.tuples.end()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::hash::{DefaultHasher, Hasher as _};
 
-use super::{HEADER_BYTES, SIGNATURE};
-use crate::{Error, Result};
+use super::tuples::TupleReader;
+use crate::Result;
 
 /// What a COPY stream holds: two streams of the same rows have equal digests in any order.
 ///
@@ -21,12 +21,7 @@ pub struct Digest {
 /// Reads a COPY stream, in chunks cut anywhere, into a [`Digest`].
 pub struct CopyDigest {
     digest: Digest,
-    begun: bool,
-    ended: bool,
-    /// The beginning of a tuple whose end is in the next chunk.
-    carry: Vec<u8>,
-    /// Where the fields of the tuple at hand are; none for NULL.
-    fields: Vec<Option<(usize, usize)>>,
+    tuples: TupleReader,
 }
 
 impl CopyDigest {
@@ -38,10 +33,7 @@ impl CopyDigest {
                 row_sum: 0,
                 column_sums: vec![0; columns],
             },
-            begun: false,
-            ended: false,
-            carry: Vec::new(),
-            fields: Vec::with_capacity(columns),
+            tuples: TupleReader::new(columns),
         }
     }
 
@@ -50,17 +42,20 @@ impl CopyDigest {
     /// # Errors
     /// [`Error::Stream`] if the format is violated.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
-        if self.carry.is_empty() {
-            let used = self.read(chunk)?;
-            self.carry.extend_from_slice(&chunk[used..]);
-        } else {
-            let mut carry = std::mem::take(&mut self.carry);
-            carry.extend_from_slice(chunk);
-            let used = self.read(&carry)?;
-            carry.drain(..used);
-            self.carry = carry;
-        }
-        Ok(())
+        let digest = &mut self.digest;
+        self.tuples.feed(chunk, |tuple| {
+            let mut row: u128 = 0;
+            for (field, sum) in tuple.fields().zip(&mut digest.column_sums) {
+                let hash = hash(field);
+                *sum = sum.wrapping_add(hash.into());
+                // An odd factor and a rotation keep every field, at its own place, in the row's hash.
+                const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+                row = (row ^ u128::from(hash)).wrapping_mul(FACTOR).rotate_left(47);
+            }
+            digest.row_sum = digest.row_sum.wrapping_add(row);
+            digest.rows += 1;
+            Ok(())
+        })
     }
 
     /// Ends the stream.
@@ -68,90 +63,8 @@ impl CopyDigest {
     /// # Errors
     /// [`Error::Stream`] if its trailer did not come.
     pub fn end(self) -> Result<Digest> {
-        if self.ended && self.carry.is_empty() {
-            Ok(self.digest)
-        } else {
-            Err(self.damaged("it ends before its trailer"))
-        }
-    }
-
-    fn damaged(&self, reason: impl Into<String>) -> Error {
-        Error::Stream {
-            reason: reason.into(),
-            row: self.digest.rows,
-        }
-    }
-
-    /// Reads the whole tuples of `data` and returns how many bytes they took.
-    fn read(&mut self, data: &[u8]) -> Result<usize> {
-        let mut at = 0;
-        if !self.begun {
-            if data.len() < HEADER_BYTES {
-                return Ok(0);
-            }
-            if !data.starts_with(SIGNATURE) {
-                return Err(self.damaged("it does not begin with COPY's signature"));
-            }
-            at = HEADER_BYTES;
-            self.begun = true;
-        }
-        while at < data.len() {
-            if self.ended {
-                return Err(self.damaged("bytes follow its trailer"));
-            }
-            match self.tuple(data, at)? {
-                Some(end) => at = end,
-                None => break,
-            }
-        }
-        Ok(at)
-    }
-
-    /// Reads the tuple at `start` and returns its end; `None` if it isn't whole yet.
-    fn tuple(&mut self, data: &[u8], start: usize) -> Result<Option<usize>> {
-        let Some(count) = data[start..].first_chunk() else {
-            return Ok(None);
-        };
-        let count = i16::from_be_bytes(*count);
-        let mut at = start + 2;
-        if count == -1 {
-            self.ended = true;
-            return Ok(Some(at));
-        }
-        let columns = self.digest.column_sums.len();
-        if usize::try_from(count) != Ok(columns) {
-            return Err(self.damaged(format!("a tuple has {count} fields, not {columns}")));
-        }
-        self.fields.clear();
-        for _ in 0..columns {
-            let Some(length) = data.get(at..).and_then(<[u8]>::first_chunk) else {
-                return Ok(None);
-            };
-            at += 4;
-            match i32::from_be_bytes(*length) {
-                -1 => self.fields.push(None),
-                length => {
-                    let length =
-                        usize::try_from(length).map_err(|_| self.damaged(format!("a field's length is {length}")))?;
-                    self.fields.push(Some((at, at + length)));
-                    at += length;
-                }
-            }
-        }
-        if at > data.len() {
-            return Ok(None);
-        }
-        let mut row: u128 = 0;
-        for (field, sum) in self.fields.iter().zip(&mut self.digest.column_sums) {
-            let hash = hash(field.map(|(begin, end)| &data[begin..end]));
-            *sum = sum.wrapping_add(hash.into());
-            // An odd factor and a rotation keep every field, at its own place, in the row's hash.
-            const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
-            row = (row ^ u128::from(hash)).wrapping_mul(FACTOR).rotate_left(47);
-        }
-        self.digest.row_sum = self.digest.row_sum.wrapping_add(row);
-        self.digest.rows += 1;
-        Ok(Some(at))
+        self.tuples.end()?;
+        Ok(self.digest)
     }
 }
 
@@ -169,6 +82,7 @@ fn hash(field: Option<&[u8]>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SIGNATURE;
     use super::*;
 
     fn stream(rows: &[&[Option<&str>]]) -> Vec<u8> {

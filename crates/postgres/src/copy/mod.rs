@@ -8,10 +8,14 @@
 mod decode;
 mod digest;
 mod encode;
+mod tuples;
 
 pub use decode::CopyDecoder;
 pub use digest::{CopyDigest, Digest};
 pub use encode::CopyEncoder;
+
+#[cfg(test)]
+mod tests;
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Signature, flags, and the length of the header extension.
