@@ -14,7 +14,7 @@ use futures::TryStreamExt as _;
 use serde_json::json;
 
 use crate::schema::{EXTRACT_DATE, to_kernel, union_schema};
-use crate::{DataFile, Error, Result, RunDate, RunId};
+use crate::{DataFile, Error, Lake, Result, RunDate, RunId};
 
 /// Makes `files` all that the table has for `date`, creating the table where it is not there yet.
 ///
@@ -31,11 +31,7 @@ pub(crate) async fn replace_day(
         path: folder.into(),
         source: Box::new(source),
     };
-    let url = url::Url::from_directory_path(folder)
-        .map_err(|()| delta(DeltaTableError::InvalidTableLocation(folder.display().to_string())))?;
-    let mut handle = DeltaTableBuilder::from_url(url)
-        .and_then(DeltaTableBuilder::build)
-        .map_err(delta)?;
+    let mut handle = open(folder).map_err(delta)?;
     let properties = CommitProperties::default().with_metadata([("lake.run".to_owned(), json!(run))]);
     let adds = files.iter().map(|file| Action::Add(add(date, file)));
 
@@ -76,6 +72,54 @@ pub(crate) async fn replace_day(
     Ok(commit.version())
 }
 
+impl Lake {
+    /// The columns that a table has for all its days, without `extract_date`; `None` if it isn't
+    /// there yet.
+    ///
+    /// # Errors
+    /// [`Error::Delta`] if its log can't be read.
+    pub async fn table_schema(&self, source: &str, table: &str) -> Result<Option<Schema>> {
+        let folder = self.table_dir(source, table)?;
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let delta = |source: DeltaTableError| Error::Delta {
+            path: folder.clone(),
+            source: Box::new(source),
+        };
+        let mut handle = open(&folder).map_err(delta)?;
+        if !handle.verify_deltatable_existence().await.map_err(delta)? {
+            return Ok(None);
+        }
+        handle.load().await.map_err(delta)?;
+        own_columns(&handle, &folder, table).map(Some)
+    }
+}
+
+fn open(folder: &Path) -> deltalake::DeltaResult<DeltaTable> {
+    let url = url::Url::from_directory_path(folder)
+        .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))?;
+    DeltaTableBuilder::from_url(url)?.build()
+}
+
+/// A loaded table's columns but for the partition column.
+fn own_columns(handle: &DeltaTable, folder: &Path, table: &str) -> Result<Schema> {
+    let state = handle.snapshot().map_err(|source| Error::Delta {
+        path: folder.into(),
+        source: Box::new(source),
+    })?;
+    let all: Schema = state
+        .schema()
+        .as_ref()
+        .try_into_arrow()
+        .map_err(|source| Error::Schema {
+            table: table.into(),
+            source,
+        })?;
+    let own = all.fields().iter().filter(|field| field.name() != EXTRACT_DATE);
+    Ok(Schema::new(own.cloned().collect::<Vec<_>>()))
+}
+
 /// Statistics hold the number of rows and nothing else: a reader prunes by them, so they are exact
 /// or absent, and the bounds of every type are in the Parquet footers already.
 fn add(date: RunDate, file: &DataFile) -> Add {
@@ -111,22 +155,7 @@ fn evolve(handle: &DeltaTable, folder: &Path, table: &str, schema: &Schema) -> R
         source: Box::new(source),
     };
     let state = handle.snapshot().map_err(delta)?;
-    let present: Schema = state
-        .schema()
-        .as_ref()
-        .try_into_arrow()
-        .map_err(|source| Error::Schema {
-            table: table.into(),
-            source,
-        })?;
-    let own = Schema::new(
-        present
-            .fields()
-            .iter()
-            .filter(|field| field.name() != EXTRACT_DATE)
-            .cloned()
-            .collect::<Vec<_>>(),
-    );
+    let own = own_columns(handle, folder, table)?;
     // Through Delta's own types, so that what Delta does not keep makes no difference.
     let day: Schema = (&to_kernel(table, schema)?)
         .try_into_arrow()

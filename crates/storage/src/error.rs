@@ -64,8 +64,8 @@ pub enum Error {
     },
     /// A column's type is not the one that the table's other days have.
     #[error(
-        "table {table}, column {column}: it is {new} now, while the days in the lake have {old}; \
-         carry it as text with `columns: {{{column}: text}}`, or move the folder {} away to start anew", folder.display()
+        "table {table}, column {column}: it is {new} now, while the table has {old} from other days; \
+         move the folder {} away to start the table anew, without those days", folder.display()
     )]
     ColumnType {
         /// The table.
@@ -86,8 +86,8 @@ pub enum Error {
         name: String,
     },
     /// A lake in a folder that Delta readers would not find.
-    #[error("the lake {} has a `%` in its path, which Delta readers take for an escape: choose another folder", root.display())]
-    PercentInPath {
+    #[error("the lake {} has an escape such as `%41` in its path, which Delta readers would decode: choose another folder", root.display())]
+    EscapeInPath {
         /// The lake's folder.
         root: PathBuf,
     },

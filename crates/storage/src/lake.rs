@@ -29,6 +29,22 @@ impl Lake {
         &self.root
     }
 
+    /// Refuses a folder that Delta readers would look for elsewhere: they take a table's folder as a
+    /// URL, and several of them decode it once too often.
+    ///
+    /// # Errors
+    /// [`Error::EscapeInPath`] if the path has a `%` before two hexadecimal digits.
+    pub fn check_path(&self) -> Result<()> {
+        let path = self.root.to_string_lossy();
+        let is_escape = |bytes: &[u8]| bytes[0] == b'%' && bytes[1..].iter().all(u8::is_ascii_hexdigit);
+        if path.as_bytes().windows(3).any(is_escape) {
+            return Err(Error::EscapeInPath {
+                root: self.root.clone(),
+            });
+        }
+        Ok(())
+    }
+
     /// A table's folder: a Delta table once a day of it was published.
     ///
     /// # Errors

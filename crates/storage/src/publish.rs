@@ -66,14 +66,9 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Locked`] while another run writes the day; [`Error::Io`] if the lake can't be written;
-    /// [`Error::PercentInPath`].
+    /// [`Error::EscapeInPath`].
     pub fn begin_day(&self, source: &str, date: RunDate, run: &RunId, command: &str) -> Result<DayWriter> {
-        // Delta readers take a table's folder as a URL, and several decode it once too often.
-        if self.root().to_string_lossy().contains('%') {
-            return Err(Error::PercentInPath {
-                root: self.root().into(),
-            });
-        }
+        self.check_path()?;
         let lock = self.lock_day(source, date, command)?;
         let staging = self.staging_dir(source, date)?;
         disk::remove_if_exists(&staging)?;

@@ -164,5 +164,5 @@ async fn a_folder_that_delta_readers_would_not_find_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake_storage::Lake::at(&folder.path().join("a%41")).unwrap();
     let published = lake.begin_day("shop", day("2026-01-01"), &Default::default(), "test");
-    assert!(matches!(published, Err(Error::PercentInPath { .. })));
+    assert!(matches!(published, Err(Error::EscapeInPath { .. })));
 }
