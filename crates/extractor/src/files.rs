@@ -44,6 +44,7 @@ pub(crate) async fn extract(
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
     let mut tables = Vec::with_capacity(selected.len());
     for (table, (path, settings)) in selected {
+        let earlier = lake.table_schema(&source.name, table).await?;
         let (day, table, path, settings, progress) = (
             day.clone(),
             table.clone(),
@@ -52,7 +53,11 @@ pub(crate) async fn extract(
             progress.clone(),
         );
         let written = tokio::task::spawn_blocking(move || {
-            read_file(&day, &table, &path, &settings, &progress).map_err(Error::in_table(&table))
+            let mut file = CsvFile::open(&path, &settings).map_err(|e| Error::in_table(&table)(e.into()))?;
+            if let Some(earlier) = earlier {
+                file.keep_types(&earlier);
+            }
+            write_file(&day, &table, &file, &progress).map_err(Error::in_table(&table))
         });
         tables.push(written.await??);
     }
@@ -86,14 +91,12 @@ fn select<'a>(source: &'a CsvSource, wanted: &[String]) -> Result<Vec<(&'a Strin
         .collect()
 }
 
-fn read_file(
+fn write_file(
     day: &DayWriter,
     table: &str,
-    path: &std::path::Path,
-    settings: &CsvSettings,
+    file: &CsvFile,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<TableWrite> {
-    let file = CsvFile::open(path, settings)?;
     let schema = file.schema();
     lake_storage::check_columns(table, &schema)?;
     let mut writer = day.file(table, &schema, 0)?;

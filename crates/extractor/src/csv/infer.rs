@@ -37,6 +37,19 @@ impl Observer {
     }
 }
 
+impl Observer {
+    /// Whether every cell seen comes back from a type that the column had before. A type that the
+    /// user set is not to be changed.
+    pub(super) fn fits(&self, earlier: ColumnType) -> bool {
+        match (self, earlier) {
+            (Self::Set(_), _) => false,
+            (Self::Inferred(Inference::NoCell), _) | (Self::Inferred(_), ColumnType::Text) => true,
+            (Self::Inferred(Inference::Number(numbers)), _) => numbers.fit(earlier),
+            (Self::Inferred(inference), _) => inference.column_type() == earlier,
+        }
+    }
+}
+
 /// What the cells seen so far allow. NULL is not shown to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Inference {
@@ -158,6 +171,19 @@ impl Numbers {
         self.any_floating |= number.exponent.is_some();
         self.any_negative_zero |= number.negative && number.is_zero();
         true
+    }
+
+    fn fit(&self, earlier: ColumnType) -> bool {
+        let exact = !self.any_floating && !self.any_negative_zero;
+        match earlier {
+            ColumnType::Bigint => exact && self.bigint,
+            ColumnType::Decimal { precision, scale } => {
+                let integer_digits = usize::from(precision.saturating_sub(scale));
+                exact && self.scale <= usize::from(scale) && self.integer_digits <= integer_digits
+            }
+            ColumnType::Double => self.double,
+            _ => false,
+        }
     }
 
     fn column_type(&self) -> ColumnType {

@@ -68,6 +68,7 @@ pub struct CsvFile {
     limits: Limits,
     schema: SchemaRef,
     column_types: Vec<ColumnType>,
+    observers: Vec<Observer>,
     rows: u64,
     digest: u64,
 }
@@ -123,6 +124,7 @@ impl CsvFile {
             limits,
             schema: Arc::new(Schema::new(fields)),
             column_types,
+            observers,
             rows: rows.count(),
             digest: rows.digest(),
         })
@@ -131,6 +133,25 @@ impl CsvFile {
     /// One field per column in the file's order, all nullable.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// Gives columns the types that they have in `earlier`, by name, where every cell comes back from
+    /// them; types that were set stay.
+    ///
+    /// A file a day has integers one day, decimals the next and nothing on Sunday: its table should
+    /// not change with each.
+    pub fn keep_types(&mut self, earlier: &Schema) {
+        let mut fields = self.schema.fields().to_vec();
+        for ((field, column_type), observer) in fields.iter_mut().zip(&mut self.column_types).zip(&self.observers) {
+            let had = earlier.field_with_name(field.name()).ok();
+            if let Some(kept) = had.and_then(|had| ColumnType::of(had.data_type()))
+                && observer.fits(kept)
+            {
+                *column_type = kept;
+                *field = Arc::new(Field::new(field.name(), kept.data_type(), true));
+            }
+        }
+        self.schema = Arc::new(Schema::new(fields));
     }
 
     /// Rows of the file, without its header.

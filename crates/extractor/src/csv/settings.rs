@@ -92,6 +92,24 @@ impl ColumnType {
         }
     }
 
+    /// The type whose columns are of this Arrow type; `None` if there is none.
+    pub(super) fn of(data_type: &DataType) -> Option<Self> {
+        Some(match data_type {
+            DataType::Utf8 => Self::Text,
+            DataType::Boolean => Self::Boolean,
+            DataType::Int64 => Self::Bigint,
+            DataType::Decimal128(precision, scale) => Self::Decimal {
+                precision: *precision,
+                scale: u8::try_from(*scale).ok()?,
+            },
+            DataType::Float64 => Self::Double,
+            DataType::Date32 => Self::Date,
+            DataType::Timestamp(TimeUnit::Microsecond, None) => Self::Timestamp,
+            DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => Self::Timestamptz,
+            _ => return None,
+        })
+    }
+
     pub(super) fn is_valid(self) -> bool {
         match self {
             Self::Decimal { precision, scale } => (1..=38).contains(&precision) && scale <= precision,
