@@ -102,8 +102,6 @@ impl Engine {
         // Delta and the loader have plain strings; a view type would be one more to convert.
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.parquet.schema_force_view_types = false;
-        // `0.1` is a decimal to psql and DuckDB, and money times it stays exact.
-        options.sql_parser.parse_float_as_decimal = true;
         options.sql_parser.collect_spans = true;
         options.execution.time_zone = Some("UTC".to_owned());
 
@@ -216,9 +214,10 @@ impl Engine {
         let catalogs = MemoryCatalogProviderList::new();
         let catalog = LakeCatalog::new(reading.clone(), self.scope);
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        let state = SessionStateBuilder::new_from_existing(self.state.clone())
+        let mut state = SessionStateBuilder::new_from_existing(self.state.clone())
             .with_catalog_list(Arc::new(catalogs))
             .build();
+        state.mark_start_execution(); // what `now()` and `current_date` stand for
 
         let logical = match state.statement_to_plan(statement).await {
             Ok(plan) => plan,
