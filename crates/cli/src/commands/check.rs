@@ -1,0 +1,110 @@
+//! `lake check`
+
+use std::io::Write as _;
+
+use lake_postgres::Connection;
+use lake_storage::Lake;
+
+use crate::args::Global;
+use crate::config::Config;
+use crate::failure::{self, Status, WithStatus};
+use crate::ui::plural;
+
+/// Try everything that a run needs, and say how to mend what fails.
+#[derive(clap::Args)]
+pub struct Args {}
+
+pub async fn run(global: &Global, _: &Args) -> anyhow::Result<()> {
+    let config = Config::read(&global.config)?;
+    let mut failed = 0;
+    let mut tell = |name: String, result: anyhow::Result<String>| -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match result {
+            Ok(found) => writeln!(out, "ok    {name}: {found}")?,
+            Err(error) => {
+                failed += 1;
+                writeln!(out, "FAIL  {name}: {}", failure::chain(&error))?;
+            }
+        }
+        Ok(())
+    };
+    tell("config".into(), Ok(config.path.display().to_string()))?;
+    let lake = Lake::at(&config.lake).and_then(|lake| lake.check_path());
+    tell(
+        "lake".into(),
+        lake.map_err(Into::into).and_then(|()| writable(&config.lake)),
+    )?;
+    for name in config.source_names() {
+        let probed = async {
+            let source = config.source(&name)?;
+            let probe = lake_extractor::probe(&source, "lake check").await?;
+            anyhow::Ok(format!(
+                "{}, {}",
+                probe.description,
+                plural(probe.tables.len() as u64, "table")
+            ))
+        };
+        tell(format!("source {name}"), probed.await)?;
+    }
+    for (name, path) in &config.queries {
+        let read = std::fs::read_to_string(path)
+            .map(|_| path.display().to_string())
+            .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", path.display()));
+        tell(format!("query {name}"), read)?;
+    }
+    if config.has_target() {
+        tell("target".into(), target(&config).await)?;
+    }
+    if !config.queries.is_empty() {
+        tell("output".into(), writable(&config.output))?;
+    }
+    if failed > 0 {
+        return Err(WithStatus {
+            status: Status::Failed,
+            message: format!("{} failed", plural(failed, "check")),
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// Writes a file into a folder and removes it again.
+fn writable(folder: &std::path::Path) -> anyhow::Result<String> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| {
+            let probe = folder.join(format!(".lake-check-{}", std::process::id()));
+            std::fs::write(&probe, b"")?;
+            std::fs::remove_file(probe)
+        })
+        .map_err(|error| anyhow::anyhow!("cannot write to {}: {error}", folder.display()))?;
+    let root = Lake::at(folder)?.root().display().to_string();
+    Ok(format!("{root} can be written"))
+}
+
+async fn target(config: &Config) -> anyhow::Result<String> {
+    let target = crate::pipeline::target(config)?;
+    let connection = Connection::open(&target.url, "lake check").await?;
+    let row = connection
+        .query_one(
+            "select pg_catalog.current_setting('server_version'), pg_catalog.current_database()::text,
+                    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create')",
+            &[],
+        )
+        .await?;
+    let (version, database, may_create): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
+    let schema = config.target()?.map(|target| target.schema).unwrap_or_default();
+    let in_schema: Option<bool> = connection
+        .query_one(
+            "select pg_catalog.has_schema_privilege(n.oid, 'create') from (select 1) one
+             left join pg_catalog.pg_namespace n on n.nspname = $1",
+            &[&schema],
+        )
+        .await?
+        .get(0);
+    if !in_schema.unwrap_or(may_create) {
+        anyhow::bail!(
+            "the user may not create tables in the schema {schema}: `grant create, usage on schema {schema} to …`"
+        );
+    }
+    Ok(format!("PostgreSQL {version}, database {database}"))
+}

@@ -1,0 +1,240 @@
+//! The shell: `lake query` without SQL on a terminal.
+
+#![allow(clippy::print_stdout, reason = "the shell's screen is stdout")]
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use lake_query::{Engine, Format, Scope, TableInfo};
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Context, Editor, Helper};
+
+use crate::failure;
+use crate::ui::{count_text, duration_text, plural};
+
+const HELP: &str = "\
+  select …;     run SQL; it may go over several lines and ends with a semicolon
+  \\d           list the tables
+  \\d TABLE     list a table's columns
+  \\f FORMAT    table, csv, tsv, json or ndjson
+  \\q           leave, as does Ctrl-D";
+
+/// SQL words that completion offers beside the names.
+const WORDS: &[&str] = &[
+    "and",
+    "as",
+    "asc",
+    "between",
+    "by",
+    "case",
+    "cast",
+    "count",
+    "desc",
+    "distinct",
+    "else",
+    "end",
+    "exists",
+    "explain",
+    "extract_date",
+    "from",
+    "full",
+    "group",
+    "having",
+    "in",
+    "inner",
+    "intersect",
+    "is",
+    "join",
+    "left",
+    "like",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "outer",
+    "over",
+    "partition",
+    "right",
+    "select",
+    "sum",
+    "then",
+    "union",
+    "using",
+    "values",
+    "when",
+    "where",
+    "with",
+];
+
+static OPEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether Ctrl-C is the shell's to deal with.
+pub fn is_open() -> bool {
+    OPEN.load(Ordering::Relaxed)
+}
+
+pub async fn run(engine: &Engine, scope: Scope) -> anyhow::Result<()> {
+    OPEN.store(true, Ordering::Relaxed);
+    let tables = engine.tables()?;
+    match scope {
+        Scope::Day(date) => println!("{} tables, as of {date}. \\? for help.", tables.len()),
+        Scope::AllDays => println!("{} tables, all days. \\? for help.", tables.len()),
+    }
+    let mut editor: Editor<Names, FileHistory> = Editor::new()?;
+    editor.set_helper(Some(Names::of(&tables)));
+    let history = history_path();
+    if let Some(path) = &history {
+        let _ = editor.load_history(path); // none yet
+    }
+    let mut format = Format::Table;
+    loop {
+        let line = match tokio::task::block_in_place(|| editor.readline("lake> ")) {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let text = line.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let _ = editor.add_history_entry(text);
+        match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["\\q" | "exit" | "quit" | "exit;" | "quit;"] => break,
+            ["\\?" | "help" | "help;"] => println!("{HELP}"),
+            ["\\d"] => list(&tables),
+            ["\\d", name] => describe(&tables, name),
+            ["\\f", name] => match name.parse() {
+                Ok(Format::Parquet) => println!("Parquet is for files: lake query -o FILE.parquet"),
+                Ok(named) => format = named,
+                Err(error) => println!("{error}"),
+            },
+            [command, ..] if command.starts_with('\\') => println!("{command} is no command\n{HELP}"),
+            _ => {
+                let started = Instant::now();
+                // Ctrl-C ends the statement, not the shell.
+                let outcome = tokio::select! {
+                    outcome = super::write(engine, text, format, std::io::stdout()) => outcome,
+                    _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+                };
+                match outcome {
+                    Ok(rows) => println!("{} in {}", plural(rows, "row"), duration_text(started.elapsed())),
+                    Err(error) => println!("error: {}", failure::chain(&error)),
+                }
+            }
+        }
+    }
+    if let Some(path) = &history {
+        if let Some(folder) = path.parent() {
+            let _ = std::fs::create_dir_all(folder);
+        }
+        let _ = editor.save_history(path); // a history that can't be kept keeps nobody from working
+    }
+    Ok(())
+}
+
+fn list(tables: &[TableInfo]) {
+    let width = tables
+        .iter()
+        .map(|t| t.schema.len() + t.name.len() + 1)
+        .max()
+        .unwrap_or_default();
+    for table in tables {
+        let name = format!("{}.{}", table.schema, table.name);
+        println!("{name:width$}  {:>14} rows", count_text(table.rows));
+    }
+}
+
+fn describe(tables: &[TableInfo], name: &str) {
+    let found = tables
+        .iter()
+        .find(|t| t.name == name || format!("{}.{}", t.schema, t.name) == name);
+    match found {
+        Some(table) => println!("{}", table.columns.join("\n")),
+        None => println!("there is no table {name}; \\d lists them"),
+    }
+}
+
+fn history_path() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")))?;
+    Some(state.join("lake").join("history"))
+}
+
+/// Completes the names of tables and columns, and SQL's words.
+struct Names(Vec<String>);
+
+impl Names {
+    fn of(tables: &[TableInfo]) -> Self {
+        let mut names: Vec<String> = WORDS.iter().map(ToString::to_string).collect();
+        for table in tables {
+            names.push(table.name.clone());
+            names.push(format!("{}.{}", table.schema, table.name));
+            names.extend(table.columns.iter().cloned());
+        }
+        names.sort();
+        names.dedup();
+        Self(names)
+    }
+}
+
+impl Completer for Names {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let start = line[..pos]
+            .rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'))
+            .map_or(0, |at| at + line[at..].chars().next().map_or(1, char::len_utf8));
+        let word = line[start..pos].to_lowercase();
+        let candidates = self
+            .0
+            .iter()
+            .filter(|name| !word.is_empty() && name.to_lowercase().starts_with(&word));
+        let pairs = candidates.map(|name| Pair {
+            display: name.clone(),
+            replacement: name.clone(),
+        });
+        Ok((start, pairs.collect()))
+    }
+}
+
+impl Validator for Names {
+    /// A statement ends with a semicolon, a command with its line.
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let text = context.input().trim();
+        let whole = text.is_empty()
+            || text.starts_with('\\')
+            || text.ends_with(';')
+            || matches!(text, "exit" | "quit" | "help");
+        Ok(if whole {
+            ValidationResult::Valid(None)
+        } else {
+            ValidationResult::Incomplete
+        })
+    }
+}
+
+impl Highlighter for Names {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        match std::env::var_os("NO_COLOR") {
+            None => Cow::Owned(format!("\x1b[1;34m{prompt}\x1b[0m")),
+            Some(_) => Cow::Borrowed(prompt),
+        }
+    }
+}
+
+impl Hinter for Names {
+    type Hint = String;
+}
+
+impl Helper for Names {}

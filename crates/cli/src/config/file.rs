@@ -1,0 +1,141 @@
+//! The config as it is written: YAML's shape, and errors with the place in the file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_saphyr::Spanned;
+
+/// A config that can't be used, and where in the file.
+#[derive(Debug)]
+pub struct ConfigError {
+    pub path: PathBuf,
+    /// Line and column, from 1.
+    pub place: Option<(u64, u64)>,
+    pub message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some((line, column)) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub lake: Option<Spanned<String>>,
+    pub output: Option<Spanned<String>>,
+    pub exports: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub sources: Ordered<Spanned<SourceFile>>,
+    pub target: Option<Target>,
+    #[serde(default)]
+    pub queries: BTreeMap<String, Spanned<String>>,
+}
+
+/// One source; which keys fit which type is checked once it is read, so that the messages can say so.
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    pub r#type: Spanned<String>,
+    pub url: Option<Spanned<String>>,
+    pub tables: Option<Tables>,
+    #[serde(default)]
+    pub files: BTreeMap<String, CsvFileEntry>,
+}
+
+#[derive(Clone)]
+pub struct NamedSource {
+    pub name: String,
+    pub source: SourceFile,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub r#type: Spanned<String>,
+    pub url: Spanned<String>,
+    pub schema: Option<Spanned<String>>,
+}
+
+/// A list of patterns, or a map from pattern to settings.
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+pub enum Tables {
+    List(Vec<Spanned<String>>),
+    Map(Ordered<Option<TableEntry>>),
+}
+
+#[derive(Deserialize, Clone, Default)]
+#[serde(deny_unknown_fields)]
+pub struct TableEntry {
+    #[serde(default)]
+    pub columns: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub select: Vec<Spanned<String>>,
+}
+
+/// A path, or a path with settings.
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+pub enum CsvFileEntry {
+    Path(Spanned<String>),
+    Settings(Box<CsvFileSettings>),
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct CsvFileSettings {
+    pub path: Spanned<String>,
+    pub delimiter: Option<Spanned<String>>,
+    pub quote: Option<Spanned<String>>,
+    pub header: Option<bool>,
+    #[serde(default)]
+    pub null: Vec<String>,
+    pub encoding: Option<Spanned<String>>,
+    #[serde(default)]
+    pub columns: BTreeMap<String, Spanned<String>>,
+}
+
+/// A map that keeps the order of the file.
+#[derive(Clone)]
+pub struct Ordered<T>(pub Vec<(String, T)>);
+
+impl<T> Default for Ordered<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Ordered<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ordered<T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Ordered(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries(std::marker::PhantomData))
+    }
+}

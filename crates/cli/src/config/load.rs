@@ -1,0 +1,357 @@
+//! From the file as written to the config as checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use lake_extractor::csv::{ColumnType, CsvSettings, Encoding};
+use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, nearest};
+use serde_saphyr::{Location, Spanned};
+
+use super::expand::expand;
+use super::file::{ConfigError, CsvFileEntry, CsvFileSettings, File, NamedSource, SourceFile, TableEntry, Tables};
+use super::{Config, TargetConfig};
+
+/// Names that SQL and the lake's folder use for themselves.
+const RESERVED: &[&str] = &["results", "lake", "information_schema"];
+
+struct Reader<'a> {
+    path: &'a Path,
+}
+
+pub fn read(path: &Path) -> Result<Config, ConfigError> {
+    let reader = Reader { path };
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        path: path.into(),
+        place: None,
+        message: match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "there is no such file: name the config with --config, or begin with the one in the README".into()
+            }
+            _ => format!("cannot read it: {error}"),
+        },
+    })?;
+    let file: File = serde_saphyr::from_str(&text).map_err(|error| reader.yaml(&error))?;
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let lake = match &file.lake {
+        Some(lake) => reader.path_of(folder, lake)?,
+        None => {
+            return Err(reader.at(
+                None,
+                "`lake:` is missing: the folder that the data goes to, e.g. `lake: ./data/lake`".into(),
+            ));
+        }
+    };
+    let output = match &file.output {
+        Some(output) => reader.path_of(folder, output)?,
+        None => folder.join("output"),
+    };
+    let mut exports = Vec::new();
+    for format in file.exports.iter().flatten() {
+        exports.push(format.value.parse().map_err(|_| {
+            reader.error(
+                format,
+                format!(
+                    "{:?} is no export format: write csv, json, ndjson or parquet",
+                    format.value
+                ),
+            )
+        })?);
+    }
+    if file.exports.is_none() {
+        exports = vec![lake_query::Format::Csv, lake_query::Format::Json];
+    }
+    let mut queries = BTreeMap::new();
+    for (name, query) in &file.queries {
+        queries.insert(name.clone(), reader.path_of(folder, query)?);
+    }
+    let mut seen = BTreeSet::new();
+    let mut sources = Vec::new();
+    for (name, source) in file.sources.0 {
+        if RESERVED.contains(&name.as_str()) {
+            return Err(reader.error(
+                &source,
+                format!("a source can't be called {name}: the lake uses that name itself"),
+            ));
+        }
+        if !seen.insert(name.to_lowercase()) {
+            return Err(reader.error(&source, format!("there are two sources called {name}")));
+        }
+        reader.check_source(&name, &source)?;
+        sources.push(NamedSource {
+            name,
+            source: source.value,
+        });
+    }
+    if let Some(target) = &file.target
+        && target.r#type.value != "postgres"
+    {
+        let message = format!("{:?} is no type of target: write postgres", target.r#type.value);
+        return Err(reader.error(&target.r#type, message));
+    }
+    let config = Config {
+        path: path.into(),
+        lake,
+        output,
+        exports,
+        queries,
+        sources,
+        target: file.target,
+    };
+    Ok(config)
+}
+
+pub fn source(config: &Config, name: &str) -> Result<Source, ConfigError> {
+    let reader = Reader { path: &config.path };
+    let Some(NamedSource { source, .. }) = config.sources.iter().find(|source| source.name == name) else {
+        let names = config.sources.iter().map(|source| source.name.as_str());
+        return Err(reader.at(None, format!("it has no source {name:?}{}", nearest(name, names))));
+    };
+    let folder = config
+        .path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    Ok(match source.r#type.value.as_str() {
+        "csv" => Source::Csv(reader.csv_source(folder, name, source)?),
+        _ => Source::Postgres(reader.postgres_source(name, source)?),
+    })
+}
+
+pub fn target(config: &Config) -> Result<Option<TargetConfig>, ConfigError> {
+    let reader = Reader { path: &config.path };
+    let Some(target) = &config.target else { return Ok(None) };
+    Ok(Some(TargetConfig {
+        url: reader.string(&target.url)?,
+        schema: match &target.schema {
+            Some(schema) => reader.string(schema)?,
+            None => "public".into(),
+        },
+    }))
+}
+
+impl Reader<'_> {
+    fn at(&self, location: Option<Location>, message: String) -> ConfigError {
+        ConfigError {
+            path: self.path.into(),
+            place: location.map(|l| (l.line(), l.column())).filter(|(line, _)| *line > 0),
+            message,
+        }
+    }
+
+    fn error<T>(&self, spanned: &Spanned<T>, message: String) -> ConfigError {
+        self.at(Some(spanned.referenced), message)
+    }
+
+    fn yaml(&self, error: &serde_saphyr::Error) -> ConfigError {
+        let inner = error.without_snippet();
+        let message = match inner {
+            serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+                let near = nearest(field, expected.iter().copied());
+                if near.is_empty() {
+                    format!("there is no key `{field}` here: it can be {}", expected.join(", "))
+                } else {
+                    format!("there is no key `{field}` here{near}")
+                }
+            }
+            other => {
+                // The text ends with the place, which the message begins with.
+                let text = other.to_string();
+                let text = text.lines().next().unwrap_or_default();
+                text.split(" at line ").next().unwrap_or(text).to_owned()
+            }
+        };
+        self.at(error.location(), message)
+    }
+
+    fn string(&self, text: &Spanned<String>) -> Result<String, ConfigError> {
+        expand(&text.value, |name| std::env::var(name).ok()).map_err(|message| self.error(text, message))
+    }
+
+    fn path_of(&self, folder: &Path, text: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+        let value = self.string(text)?;
+        if value.contains("://") {
+            let message = format!("{value:?} is not a folder of this machine: buckets are not supported yet");
+            return Err(self.error(text, message));
+        }
+        // Without the `./` of the file, which would show in every message.
+        let path = folder.join(value);
+        let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+        Ok(if path.as_os_str().is_empty() { ".".into() } else { path })
+    }
+
+    /// What can be checked without a variable's value.
+    fn check_source(&self, name: &str, source: &Spanned<SourceFile>) -> Result<(), ConfigError> {
+        let SourceFile {
+            r#type,
+            url,
+            tables,
+            files,
+        } = &source.value;
+        match r#type.value.as_str() {
+            "postgres" => {
+                if url.is_none() {
+                    return Err(self.error(
+                        source,
+                        format!("the source {name} has no `url:`, e.g. `url: ${{SOURCE_URL}}`"),
+                    ));
+                }
+                if !files.is_empty() {
+                    return Err(self.error(
+                        source,
+                        format!("the source {name} is of type postgres, which has no `files:`"),
+                    ));
+                }
+                self.patterns(tables.as_ref()).map(drop)
+            }
+            "csv" => {
+                if url.is_some() || tables.is_some() {
+                    return Err(self.error(
+                        source,
+                        format!("the source {name} is of type csv, which has `files:` alone"),
+                    ));
+                }
+                if files.is_empty() {
+                    return Err(self.error(
+                        source,
+                        format!("the source {name} has no `files:`, e.g. `files: {{orders: ./orders.csv}}`"),
+                    ));
+                }
+                Ok(())
+            }
+            other => Err(self.error(r#type, format!("{other:?} is no type of source: write postgres or csv"))),
+        }
+    }
+
+    fn postgres_source(&self, name: &str, source: &SourceFile) -> Result<PostgresSource, ConfigError> {
+        let Some(url) = &source.url else {
+            return Err(self.at(None, format!("the source {name} has no `url:`")));
+        };
+        let (tables, settings) = self.patterns(source.tables.as_ref())?;
+        Ok(PostgresSource {
+            name: name.into(),
+            url: self.string(url)?,
+            tables,
+            settings,
+        })
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn patterns(
+        &self,
+        tables: Option<&Tables>,
+    ) -> Result<(Vec<TablePattern>, Vec<(TablePattern, TableSettings)>), ConfigError> {
+        let parse = |text: &str, place: Option<Location>| {
+            text.parse::<TablePattern>()
+                .map_err(|error| self.at(place, error.to_string()))
+        };
+        let mut patterns = Vec::new();
+        let mut settings = Vec::new();
+        match tables {
+            None => {}
+            Some(Tables::List(list)) => {
+                for text in list {
+                    patterns.push(parse(&text.value, Some(text.referenced))?);
+                }
+            }
+            Some(Tables::Map(map)) => {
+                for (text, entry) in &map.0 {
+                    let pattern = parse(text, None)?;
+                    if let Some(entry) = entry {
+                        settings.push((pattern.clone(), self.table_settings(entry)?));
+                    }
+                    patterns.push(pattern);
+                }
+            }
+        }
+        Ok((patterns, settings))
+    }
+
+    fn table_settings(&self, entry: &TableEntry) -> Result<TableSettings, ConfigError> {
+        let mut settings = TableSettings::default();
+        for (column, text) in &entry.columns {
+            let carried_as = match text.value.parse::<ColumnType>() {
+                Ok(ColumnType::Text) => ColumnAs::Text,
+                Ok(ColumnType::Decimal { precision, scale }) => ColumnAs::Decimal { precision, scale },
+                _ => {
+                    let message = format!("a column can be carried as text or decimal(p,s), not {:?}", text.value);
+                    return Err(self.error(text, message));
+                }
+            };
+            settings.columns.insert(column.clone(), carried_as);
+        }
+        for text in &entry.select {
+            match text.value.strip_prefix('-') {
+                Some(column) => settings.exclude.push(column.trim().into()),
+                None => {
+                    let message = format!(
+                        "`select` leaves columns out, each written with a minus: `-{}`",
+                        text.value
+                    );
+                    return Err(self.error(text, message));
+                }
+            }
+        }
+        Ok(settings)
+    }
+
+    fn csv_source(&self, folder: &Path, name: &str, source: &SourceFile) -> Result<CsvSource, ConfigError> {
+        let mut files = BTreeMap::new();
+        for (table, entry) in &source.files {
+            let file = match entry {
+                CsvFileEntry::Path(path) => (self.path_of(folder, path)?, CsvSettings::default()),
+                CsvFileEntry::Settings(settings) => {
+                    (self.path_of(folder, &settings.path)?, self.csv_settings(settings)?)
+                }
+            };
+            files.insert(table.clone(), file);
+        }
+        Ok(CsvSource {
+            name: name.into(),
+            files,
+        })
+    }
+
+    fn csv_settings(&self, file: &CsvFileSettings) -> Result<CsvSettings, ConfigError> {
+        let mut settings = CsvSettings {
+            null: file.null.clone(),
+            header: file.header.unwrap_or(true),
+            ..CsvSettings::default()
+        };
+        if let Some(delimiter) = &file.delimiter {
+            settings.delimiter = Some(self.byte(delimiter)?);
+        }
+        if let Some(quote) = &file.quote {
+            settings.quote = self.byte(quote)?;
+        }
+        if let Some(encoding) = &file.encoding {
+            settings.encoding = match encoding.value.to_lowercase().as_str() {
+                "utf8" | "utf-8" => Encoding::Utf8,
+                "latin1" | "iso-8859-1" => Encoding::Latin1,
+                "windows1252" | "windows-1252" => Encoding::Windows1252,
+                other => {
+                    let message = format!("{other:?} is no encoding: write utf8, latin1 or windows1252");
+                    return Err(self.error(encoding, message));
+                }
+            };
+        }
+        for (column, text) in &file.columns {
+            let column_type = text
+                .value
+                .parse()
+                .map_err(|error| self.error(text, format!("{error}")))?;
+            settings.columns.insert(column.clone(), column_type);
+        }
+        Ok(settings)
+    }
+
+    fn byte(&self, text: &Spanned<String>) -> Result<u8, ConfigError> {
+        match text.value.as_bytes() {
+            b"\\t" => Ok(b'\t'),
+            [byte] if byte.is_ascii() => Ok(*byte),
+            _ => Err(self.error(text, format!("{:?} is not one ASCII character", text.value))),
+        }
+    }
+}

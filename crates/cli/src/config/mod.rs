@@ -1,0 +1,92 @@
+//! The config file: what is written in it (`file`), and what a command gets of it.
+
+mod expand;
+mod file;
+mod load;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lake_extractor::Source;
+use lake_query::Format;
+
+pub use file::ConfigError;
+
+/// A checked config; relative paths are resolved against the file's folder.
+pub struct Config {
+    /// The file, for messages.
+    pub path: PathBuf,
+    /// The lake's folder.
+    pub lake: PathBuf,
+    /// Where exports go.
+    pub output: PathBuf,
+    /// The formats of `lake export`.
+    pub exports: Vec<Format>,
+    /// The saved queries: their files by name.
+    pub queries: BTreeMap<String, PathBuf>,
+    sources: Vec<file::NamedSource>,
+    target: Option<file::Target>,
+}
+
+/// The analytics database as the config names it.
+pub struct TargetConfig {
+    /// Its URL, with the secrets filled in.
+    pub url: String,
+    /// The schema, or `{schema}`.
+    pub schema: String,
+}
+
+impl Config {
+    /// Reads and checks a config file. Variables of URLs are looked up when they are needed, so that
+    /// a step asks only for its own secrets.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with line and column.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        load::read(path)
+    }
+
+    /// The names of the sources, in the order of the file.
+    pub fn source_names(&self) -> Vec<String> {
+        self.sources.iter().map(|source| source.name.clone()).collect()
+    }
+
+    /// The names of the saved queries.
+    pub fn query_names(&self) -> Vec<String> {
+        self.queries.keys().cloned().collect()
+    }
+
+    /// A source, ready to be read.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if there is no such source, or a variable of its URL is not set.
+    pub fn source(&self, name: &str) -> Result<Source, ConfigError> {
+        load::source(self, name)
+    }
+
+    /// The target, if the config has one.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a variable of its URL is not set.
+    pub fn target(&self) -> Result<Option<TargetConfig>, ConfigError> {
+        load::target(self)
+    }
+
+    /// The same config with other databases: all Postgres sources are at `source`.
+    pub fn with_urls(mut self, source: String, target: String) -> Self {
+        for named in &mut self.sources {
+            if let Some(url) = &mut named.source.url {
+                url.value = source.replace('$', "$$");
+            }
+        }
+        if let Some(named) = &mut self.target {
+            named.url.value = target.replace('$', "$$");
+        }
+        self
+    }
+
+    /// Whether the config has a target.
+    pub fn has_target(&self) -> bool {
+        self.target.is_some()
+    }
+}

@@ -1,0 +1,95 @@
+//! The `lake` command line: arguments, config, messages; the work is in the other crates.
+
+mod args;
+mod commands;
+mod config;
+mod failure;
+mod pipeline;
+mod states;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    // Before the arguments are read, since every flag has its variable, and before there are threads.
+    let dotenv = dotenvy::from_path(".env");
+    let cli = Cli::parse();
+    ui::init(&cli.global);
+    let result = match dotenv {
+        Err(error) if !error.not_found() => Err(failure::usage(format!(".env can't be read: {error}"))),
+        _ => execute(cli),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if failure::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", failure::chain(&error));
+            ExitCode::from(failure::status(&error) as u8)
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<()> {
+    // What needs neither the config nor a runtime.
+    let command = match cli.command {
+        Command::Completions(args) => return commands::completions::run(&args),
+        Command::Generate(args) => return commands::generate::run(&args),
+        command => command,
+    };
+    if let Some(folder) = cli.global.config.parent().filter(|f| !f.as_os_str().is_empty()) {
+        match dotenvy::from_path(folder.join(".env")) {
+            Err(error) if !error.not_found() => {
+                return Err(failure::usage(format!(
+                    "{}/.env can't be read: {error}",
+                    folder.display()
+                )));
+            }
+            _ => {}
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let global = cli.global;
+    // A task of its own: the command's may stay with a file, or a statement, for as long as that takes.
+    runtime.spawn(async { std::process::exit(interrupted().await) });
+    let result = runtime.block_on(async {
+        match command {
+            Command::Check(args) => commands::check::run(&global, &args).await,
+            Command::Extract(args) => commands::extract::run(&global, &args).await,
+            Command::Transform(args) => commands::transform::run(&global, &args).await,
+            Command::Load(args) => commands::load::run(&global, &args).await,
+            Command::Export(args) => commands::export::run(&global, &args).await,
+            Command::Run(args) => commands::run::run(&global, &args).await,
+            Command::Backfill(args) => commands::backfill::run(&global, &args).await,
+            Command::Query(args) => commands::query::run(&global, &args).await,
+            Command::Status(args) => commands::status::run(&global, &args).await,
+            Command::Verify(args) => commands::verify::run(&global, &args).await,
+            Command::Demo(args) => commands::demo::run(&global, &args).await,
+            Command::Completions(_) | Command::Generate(_) => Ok(()), // done above
+        }
+    });
+    // A thread that is still reading a file or a terminal is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// Ends with the exit status of the signal that asks the process to stop. Stopping at any moment is
+/// safe: nothing is visible before it is whole.
+async fn interrupted() -> i32 {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => if !commands::query::shell_is_open() { return 130 },
+                _ = terminate.recv() => return 143,
+            }
+        },
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+            130
+        }
+    }
+}
