@@ -51,6 +51,9 @@ pub(crate) async fn replace_day(
 
     handle.load().await.map_err(delta)?;
     let mut actions = removals(&handle, date).await.map_err(delta)?;
+    if actions.is_empty() && schema.is_none() {
+        return Ok(handle.version().unwrap_or_default());
+    }
     if let Some(schema) = schema {
         actions.extend(evolve(&handle, folder, table, schema)?);
     }

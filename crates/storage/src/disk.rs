@@ -45,11 +45,13 @@ fn sync_parent(path: &Path) -> Result<()> {
 }
 
 /// Replaces a file by `content` in one step: after a crash it holds the old or the new content.
+/// The caller sees to it that no other process writes the same file.
 pub(crate) fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
     if let Some(parent) = path.parent() {
         create_dir_all(parent)?;
     }
-    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+    // Always the same name: what a killed process left is written over by the next.
+    let temporary = path.with_extension("tmp");
     let mut file = File::create(&temporary).map_err(io("create", &temporary))?;
     file.write_all(content)
         .and_then(|()| file.sync_all())

@@ -112,7 +112,7 @@ pub enum Error {
         holder: Holder,
     },
     /// Steps that have to succeed first.
-    #[error("{}", missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
     Prerequisite {
         /// Each of them, with the command that mends it.
         missing: Vec<MissingStep>,

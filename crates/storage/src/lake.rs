@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::disk;
 use crate::lock::{Acquired, FileLock};
 use crate::name::{decode_segment, encode_segment};
-use crate::{BatchReader, Error, Manifest, Result, RunDate, RunId, TableEntry};
+use crate::{BatchReader, Error, Manifest, ReadGuard, Result, RunDate, RunId, TableEntry};
 
 /// A lake on the local disk.
 #[derive(Clone, Debug)]
@@ -130,6 +130,21 @@ impl Lake {
     /// [`Error::NameTooLong`]; reading errors come with the batches.
     pub fn batches(&self, source: &str, table: &str, entry: &TableEntry) -> Result<BatchReader> {
         Ok(BatchReader::new(self.files(source, table, entry)?))
+    }
+
+    /// Keeps the files that a source's manifests name from being deleted. Take it before reading the
+    /// manifest, and hold it until the files are read.
+    pub fn read_guard(&self, source: &str) -> ReadGuard {
+        // A name that is too long for a folder has no files.
+        ReadGuard::take(&self.readers_path(source).unwrap_or_default())
+    }
+
+    pub(crate) fn readers_path(&self, source: &str) -> Result<PathBuf> {
+        Ok(self
+            .root
+            .join("_locks")
+            .join(encode_segment(source)?)
+            .join("readers.lock"))
     }
 
     pub(crate) fn manifest_path(&self, source: &str, date: RunDate, complete: bool) -> Result<PathBuf> {

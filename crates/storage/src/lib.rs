@@ -34,7 +34,7 @@ mod schema;
 pub use date::RunDate;
 pub use error::{Error, Result};
 pub use lake::Lake;
-pub use lock::Holder;
+pub use lock::{Holder, ReadGuard};
 pub use manifest::{DataFile, Manifest, Relation, Snapshot, TableEntry};
 pub use name::{decode_segment, encode_segment};
 pub use parquet_file::{BATCH_BYTES_MAX, BatchReader, FileWriter, WrittenFile};

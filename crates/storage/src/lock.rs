@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Local};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{self, io};
+use crate::disk;
 use crate::{Error, Result};
 
 /// Who holds a lock.
@@ -68,15 +69,15 @@ impl FileLock {
                 .create(true)
                 .truncate(false)
                 .open(path)
-                .map_err(io("open the lock", path))?;
+                .map_err(disk::io("open the lock", path))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(Acquired::HeldBy(read_holder(&mut file))),
-                Err(TryLockError::Error(error)) => return Err(io("lock", path)(error)),
+                Err(TryLockError::Error(error)) => return Err(disk::io("lock", path)(error)),
             }
             // The holder before us removes the file as it ends: then this lock is on a file that
             // nobody else will ever open, and the next try makes a new one.
-            let locked = file.metadata().map_err(io("lock", path))?;
+            let locked = file.metadata().map_err(disk::io("lock", path))?;
             match fs::metadata(path) {
                 Ok(present) if present.ino() == locked.ino() && present.dev() == locked.dev() => {}
                 _ => continue,
@@ -88,7 +89,7 @@ impl FileLock {
             file.set_len(0)
                 .and_then(|()| file.rewind())
                 .and_then(|()| file.write_all(&text))
-                .map_err(io("write the lock", path))?;
+                .map_err(disk::io("write the lock", path))?;
             return Ok(Acquired::Ours(Self {
                 path: path.into(),
                 _file: file,
@@ -99,6 +100,54 @@ impl FileLock {
     /// Tells whether a living process holds the lock.
     pub(crate) fn is_held(path: &Path) -> bool {
         File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+/// Keeps the files of a source's manifests from being deleted while it is held.
+///
+/// Take it before reading the manifest. A day replaced meanwhile is visible at once; the files that
+/// it replaces stay until their readers are done.
+#[derive(Debug)]
+pub struct ReadGuard {
+    _file: Option<File>,
+}
+
+/// How long a publisher waits for readers of what it replaced.
+const READERS_PATIENCE: Duration = Duration::from_secs(5);
+const READERS_PAUSE: Duration = Duration::from_millis(20);
+
+impl ReadGuard {
+    /// A lake that can't be written can't be replaced under the reader either: then there is no lock.
+    pub(crate) fn take(path: &Path) -> Self {
+        let open = || {
+            fs::create_dir_all(path.parent().unwrap_or(path))?;
+            let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+            file.lock_shared()?;
+            io::Result::Ok(file)
+        };
+        Self { _file: open().ok() }
+    }
+}
+
+/// Waits until nobody reads any more, and keeps new readers waiting; `None` if some go on reading.
+pub(crate) async fn without_readers(path: &Path) -> Result<Option<File>> {
+    if let Some(parent) = path.parent() {
+        disk::create_dir_all(parent)?;
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(disk::io("open the lock", path))?;
+    let patience = Instant::now() + READERS_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => tokio::time::sleep(READERS_PAUSE).await,
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(disk::io("lock", path)(error)),
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use chrono::Utc;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::disk::{self, io};
-use crate::lock::FileLock;
-use crate::name::encode_segment;
+use crate::lock::{FileLock, without_readers};
+use crate::name::{decode_segment, encode_segment};
 use crate::schema::{EXTRACT_DATE, check_columns};
 use crate::{
     DataFile, Error, FileWriter, Lake, Manifest, Relation, Result, RunDate, RunId, Snapshot, TableEntry, WrittenFile,
@@ -49,6 +49,12 @@ pub struct TableWrite {
     pub rows: u64,
     /// Its files, in the order of the source's rows; none is as good as an empty one.
     pub files: Vec<WrittenFile>,
+}
+
+impl Drop for DayWriter {
+    fn drop(&mut self) {
+        let _ = disk::remove_if_exists(&self.staging); // else the next run clears it
+    }
 }
 
 /// A source's day being written. Dropped before [`DayWriter::publish`], it changes nothing.
@@ -136,11 +142,12 @@ impl DayWriter {
             .await?;
         manifest.tables.extend(entries);
 
-        // A table that the day had and has no longer leaves Delta too.
-        let gone: Vec<&String> = earlier
-            .iter()
-            .flat_map(|m| m.tables.keys())
-            .filter(|name| !manifest.tables.contains_key(*name))
+        // A table that has a folder for the day and is none of the day's leaves Delta too: the day
+        // had it before, or a killed run brought it.
+        let gone: Vec<String> = self
+            .tables_with_the_day()?
+            .into_iter()
+            .filter(|name| !manifest.tables.contains_key(name))
             .collect();
         for name in &gone {
             let folder = self.lake.table_dir(&self.source, name)?;
@@ -148,10 +155,18 @@ impl DayWriter {
         }
 
         self.write_manifest(&manifest)?;
-        for name in tables.iter().map(|t| &t.name).chain(gone) {
-            self.remove_superseded(name, manifest.tables.get(name))?;
+        match without_readers(&self.lake.readers_path(&self.source)?).await? {
+            Some(_lock) => {
+                for name in tables.iter().map(|t| &t.name).chain(&gone) {
+                    self.remove_superseded(name, manifest.tables.get(name))?;
+                }
+            }
+            None => tracing::warn!(
+                "{} is still being read as it was: the files that this run replaced go with the next run of {}",
+                self.source,
+                self.date
+            ),
         }
-        disk::remove_if_exists(&self.staging)?;
         Ok(manifest)
     }
 
@@ -176,6 +191,17 @@ impl DayWriter {
             schema: TableEntry::schema_value(&table.name, &table.schema)?,
         };
         Ok((table.name.clone(), entry))
+    }
+
+    /// The tables that have a folder for the day, whatever is in it.
+    fn tables_with_the_day(&self) -> Result<Vec<String>> {
+        let source = self.lake.root().join(encode_segment(&self.source)?);
+        let partition = format!("{EXTRACT_DATE}={}", self.date);
+        let names = disk::list(&source)?.into_iter();
+        Ok(names
+            .filter(|name| source.join(name).join(&partition).is_dir())
+            .filter_map(|name| decode_segment(&name))
+            .collect())
     }
 
     /// Moves a table's files from staging into the day's folder, beside those of the day before.

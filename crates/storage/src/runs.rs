@@ -65,7 +65,8 @@ impl fmt::Display for StepStatus {
 pub struct StepRecord {
     /// `extract`, `transform`, `load` or `export`.
     pub step: String,
-    /// What it worked on: a source for `extract`, none for the others.
+    /// What it worked on: a source for `extract`; the tables or queries where only some were asked
+    /// for; else none.
     pub source: Option<String>,
     /// How it ended.
     pub status: StepStatus,
@@ -120,6 +121,7 @@ impl RunLog {
     /// # Errors
     /// [`Error::Io`] if the lake can't be written.
     pub fn begin(lake: &Lake, command: &str, date: RunDate) -> Result<Self> {
+        remove_leftovers(lake, date)?;
         let run = RunId::new();
         let alive = match FileLock::acquire(&lake.run_lock_path(&run), command)? {
             Acquired::Ours(lock) => Some(lock),
@@ -185,6 +187,19 @@ impl RunLog {
         })?;
         disk::write_atomic(&self.path, &json)
     }
+}
+
+/// Removes the temporary files of runs that were killed while they wrote their record.
+fn remove_leftovers(lake: &Lake, date: RunDate) -> Result<()> {
+    let dir = lake.runs_dir(date);
+    for name in disk::list(&dir)? {
+        if let Some(run) = name.strip_suffix(".tmp")
+            && !FileLock::is_held(&lake.run_lock_path(&RunId(run.into())))
+        {
+            disk::remove_if_exists(&dir.join(&name))?;
+        }
+    }
+    Ok(())
 }
 
 impl Lake {
