@@ -235,6 +235,7 @@ impl Engine {
             logical,
             inputs,
             state,
+            reading,
         })
     }
 
@@ -282,6 +283,7 @@ pub(crate) struct Plan {
     /// The run of each source's day that it reads; of days in plural none is named.
     pub(crate) inputs: BTreeMap<String, RunId>,
     state: SessionState,
+    reading: Arc<Reading>,
 }
 
 impl Plan {
@@ -291,7 +293,7 @@ impl Plan {
             physical = Arc::new(crate::in_order::InOrderExec::new(physical));
         }
         let stream = execute_stream(physical, self.state.task_ctx()).map_err(from_datafusion)?;
-        Ok(QueryStream::new(stream))
+        Ok(QueryStream::new(stream, self.reading))
     }
 }
 

@@ -26,11 +26,11 @@ impl OutputFile {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // Beside the file, where a rename is one step. With a dot, so that who collects the folder's files leaves it alone.
         let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(error("create the folder", folder))?;
-            remove_leftovers(folder, &name)?;
-        }
+        let folder = folder_of(path);
+        fs::create_dir_all(folder).map_err(error("create the folder", folder))?;
+        remove_leftovers(folder, &name)?;
         let file = File::create(&temporary).map_err(error("create", &temporary))?;
+        file.lock().map_err(error("lock", &temporary))?;
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
             temporary,
@@ -50,8 +50,7 @@ impl OutputFile {
         let bytes = file.metadata().map_err(error("read", &self.path))?.len();
         fs::rename(&self.temporary, &self.path).map_err(error("replace", &self.path))?;
         self.published = true;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = folder_of(&self.path);
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(error("sync", folder))?;
@@ -77,17 +76,23 @@ impl Drop for OutputFile {
     }
 }
 
-/// Removes the temporary files of writers of the same file that were killed.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Removes the temporary files of writers of the same file that were killed: a living one holds a
+/// lock on its own.
 fn remove_leftovers(folder: &Path, name: &str) -> Result<()> {
     let prefix = format!(".{name}.");
     for entry in fs::read_dir(folder).map_err(error("list", folder))? {
         let path = entry.map_err(error("list", folder))?.path();
-        let is_leftover = path
+        let is_ours = path
             .file_name()
             .and_then(|name| name.to_str()?.strip_prefix(&prefix)?.strip_suffix(".part"))
             .is_some_and(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()));
-        if is_leftover {
-            fs::remove_file(&path).map_err(error("remove", &path))?;
+        if is_ours && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(&path); // another may be faster
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lake_storage::{Lake, Manifest, MissingStep, RESULTS, RunDate};
+use lake_storage::{Lake, Manifest, MissingStep, RESULTS, ReadGuard, RunDate};
 
 use crate::planning_error::nearest;
 use crate::table::LakeTable;
@@ -24,6 +24,8 @@ pub(crate) struct Reading {
     functions: BTreeSet<String>,
     days: Mutex<HashMap<String, Arc<Vec<Manifest>>>>,
     latest: Mutex<HashMap<String, Option<Arc<Manifest>>>>,
+    /// The files that these manifests name stay until the statement is done.
+    guards: Mutex<BTreeMap<String, ReadGuard>>,
 }
 
 /// Where a plain table name leads.
@@ -53,6 +55,7 @@ impl Reading {
             functions,
             days: Mutex::default(),
             latest: Mutex::default(),
+            guards: Mutex::default(),
         }
     }
 
@@ -72,12 +75,21 @@ impl Reading {
         Ok(sources)
     }
 
+    /// To be taken before a manifest is read.
+    fn guard(&self, source: &str) {
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        guards
+            .entry(source.to_owned())
+            .or_insert_with(|| self.lake.read_guard(source));
+    }
+
     /// A source's manifests in the scope, in the order of the days, with the tables that are named.
     fn days(&self, source: &str) -> Result<Arc<Vec<Manifest>>> {
         let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(read) = days.get(source) {
             return Ok(read.clone());
         }
+        self.guard(source);
         let dates = match self.scope {
             Scope::Day(date) => vec![date],
             Scope::AllDays => self.lake.days(source)?,
@@ -97,6 +109,7 @@ impl Reading {
         if let Some(read) = latest.get(source) {
             return Ok(read.clone());
         }
+        self.guard(source);
         let date = match self.scope {
             Scope::Day(date) => Some(date),
             Scope::AllDays => self.lake.days(source)?.pop(),

@@ -1,6 +1,7 @@
 //! The rows of a query as they come.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use arrow::array::RecordBatch;
@@ -9,6 +10,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::Stream;
 
 use crate::planning_error::from_datafusion;
+use crate::reading::Reading;
 use crate::{Result, plain_strings};
 
 /// The rows of a query: a stream of batches of one schema.
@@ -18,13 +20,16 @@ use crate::{Result, plain_strings};
 pub struct QueryStream {
     schema: SchemaRef,
     batches: SendableRecordBatchStream,
+    /// Holds the files that are read.
+    _reading: Arc<Reading>,
 }
 
 impl QueryStream {
-    pub(crate) fn new(batches: SendableRecordBatchStream) -> Self {
+    pub(crate) fn new(batches: SendableRecordBatchStream, reading: Arc<Reading>) -> Self {
         Self {
             schema: plain_strings::schema(&batches.schema()),
             batches,
+            _reading: reading,
         }
     }
 
