@@ -34,7 +34,7 @@ pub async fn load(
     progress: impl Fn(Progress) + Send + Sync,
 ) -> Result<LoadReport> {
     let started = Instant::now();
-    let Selection { tables, inputs } = Selection::read(lake, request)?;
+    let Selection { tables, inputs, guards } = Selection::read(lake, request)?;
     let plans = plan::plan(tables, &target.schema)?;
     let rows = plans.iter().map(|plan| plan.table.entry.rows).sum();
     let bytes = plans.iter().map(|plan| plan.table.entry.bytes).sum();
@@ -56,6 +56,7 @@ pub async fn load(
     };
     let loaded = load.under_lock(&connection, &progress).await;
     lock::release(&connection).await;
+    drop(guards);
     let (tables, connections) = loaded?;
     let report = LoadReport {
         date: request.date,

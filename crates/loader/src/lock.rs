@@ -10,8 +10,8 @@ use crate::{Error, Result};
 /// The first key of our advisory locks, "lake" in ASCII; the second is the schema's hash.
 const LOCK_CLASS: i32 = 0x6c61_6b65;
 
-/// A session that was killed lets go of its locks a moment after its client knows.
-const ATTEMPTS: u32 = 10;
+/// The server notices within a second that the client of a load was killed, and ends its session.
+const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
 const FIND_HOLDER: &str = "\

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lake_storage::{Lake, Manifest, MissingStep, RESULTS, RunId, TableEntry};
+use lake_storage::{Lake, Manifest, MissingStep, RESULTS, ReadGuard, RunId, TableEntry};
 
 use crate::{Error, LoadRequest, Result};
 
@@ -14,6 +14,8 @@ pub(crate) struct Selection {
     /// By source, in the order of their creation there.
     pub(crate) tables: Vec<SelectedTable>,
     pub(crate) inputs: BTreeMap<String, RunId>,
+    /// Keep the tables' files while the selection lives.
+    pub(crate) guards: Vec<ReadGuard>,
 }
 
 /// A table of the lake's day.
@@ -38,6 +40,14 @@ impl Selection {
     /// `lake_storage::Error::Prerequisite` with every step that is missing; [`Error::NoMatch`] and
     /// [`Error::Ambiguous`] for names of tables.
     pub(crate) fn read(lake: &Lake, request: &LoadRequest) -> Result<Self> {
+        // Before any manifest is read.
+        let read = request.sources.iter().map(String::as_str).chain([RESULTS]);
+        let guards = read.map(|source| lake.read_guard(source)).collect();
+        let selection = Self::of_manifests(lake, request)?;
+        Ok(Self { guards, ..selection })
+    }
+
+    fn of_manifests(lake: &Lake, request: &LoadRequest) -> Result<Self> {
         if request.tables.is_empty() {
             let sources = lake.require_sources(&request.sources, request.date);
             let (sources, results) = both(sources, results(lake, request, &request.queries))?;
@@ -124,6 +134,7 @@ impl Selection {
         Self {
             tables: Vec::new(),
             inputs: BTreeMap::new(),
+            guards: Vec::new(),
         }
     }
 

@@ -90,7 +90,8 @@ impl fmt::Display for Mismatch {
 /// Any [`Error`] that keeps a comparison from being made; what it finds is in the report.
 #[tracing::instrument(skip_all, fields(date = %request.date))]
 pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Result<VerifyReport> {
-    let plans = plan::plan(Selection::read(lake, request)?.tables, &target.schema)?;
+    let selection = Selection::read(lake, request)?;
+    let plans = plan::plan(selection.tables.clone(), &target.schema)?;
     let connection = Connection::open(&target.url, &request.application_name()).await?;
     connection
         .batch_execute("begin isolation level repeatable read read only")

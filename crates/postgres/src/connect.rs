@@ -24,6 +24,9 @@ const SESSION_SETTINGS: &str = "\
     SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET row_security = off";
 
+/// Ends the statement of a client that was killed: since PostgreSQL 14, and not on every platform.
+const CLIENT_CHECK: &str = "SET client_connection_check_interval = '1s'";
+
 /// Where a connection goes, as messages print it: never with the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -97,10 +100,13 @@ impl Connection {
             endpoint: endpoint.clone(),
             reason,
         })?;
-        let connect_error = |source: tokio_postgres::Error| Error::Connect {
-            hint: hint(&source, &endpoint),
-            endpoint: endpoint.clone(),
-            source,
+        let connect_error = |error: tokio_postgres::Error| {
+            let reason = reason(&error);
+            Error::Connect {
+                hint: hint(&error, &reason, &endpoint),
+                endpoint: endpoint.clone(),
+                reason,
+            }
         };
         let (client, connection) = config.connect(tls).await.map_err(connect_error)?;
         tokio::spawn(async move {
@@ -109,6 +115,9 @@ impl Connection {
             }
         });
         client.batch_execute(SESSION_SETTINGS).await.map_err(connect_error)?;
+        if let Err(error) = client.batch_execute(CLIENT_CHECK).await {
+            tracing::debug!(%error, "the server does not watch for clients that are gone");
+        }
         Ok(Self { client, endpoint })
     }
 
@@ -130,6 +139,11 @@ impl Target {
         let mut verify = false;
         let mut root_certificates = None;
         let mut cleaned = text.trim().to_owned();
+        if cleaned.is_empty() {
+            return Err(Error::Url {
+                reason: "it is empty".into(),
+            });
+        }
         if let Ok(mut url) = url::Url::parse(&cleaned) {
             if !matches!(url.scheme(), "postgres" | "postgresql") {
                 return Err(Error::Url {
@@ -181,7 +195,19 @@ impl Target {
     }
 }
 
-fn hint(error: &tokio_postgres::Error, endpoint: &Endpoint) -> String {
+/// The innermost cause: what is around it only says that a connection failed.
+fn reason(error: &tokio_postgres::Error) -> String {
+    if let Some(server) = error.as_db_error() {
+        return server.message().to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn hint(error: &tokio_postgres::Error, reason: &str, endpoint: &Endpoint) -> String {
     use tokio_postgres::error::SqlState;
     let advice = match error.code() {
         Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
@@ -190,12 +216,11 @@ fn hint(error: &tokio_postgres::Error, endpoint: &Endpoint) -> String {
         Some(&SqlState::INVALID_CATALOG_NAME) => "check the database's name in the URL",
         Some(&SqlState::TOO_MANY_CONNECTIONS) => "the server has no connection left: run with fewer --jobs",
         Some(_) => return String::new(),
-        None if error.to_string().contains("password missing") => "the server asks for a password and the URL has none",
+        None if reason.contains("password missing") => "the server asks for a password, and the URL has none",
+        None if reason.contains("TLS") => "the server has no TLS: leave `sslmode` out of the URL, or set it to prefer",
         None => {
-            return format!(
-                "; is the server running, and can this machine reach {}:{}?",
-                endpoint.host, endpoint.port
-            );
+            let Endpoint { host, port, .. } = endpoint;
+            return format!("; is the server running, and can this machine reach {host}:{port}?");
         }
     };
     format!("; {advice}")

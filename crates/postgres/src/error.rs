@@ -13,14 +13,14 @@ pub enum Error {
         reason: String,
     },
     /// No connection came about.
-    #[error("cannot connect to {endpoint}{hint}")]
+    #[error("cannot connect to {endpoint}: {reason}{hint}")]
     Connect {
         /// Where to.
         endpoint: Endpoint,
+        /// The server's or the operating system's answer.
+        reason: String,
         /// What helps; empty, or begins with a separator.
         hint: String,
-        /// The cause.
-        source: tokio_postgres::Error,
     },
     /// The certificates of the machine, or the one named in the URL, can't be read.
     #[error("cannot set up TLS for {endpoint}: {reason}")]
