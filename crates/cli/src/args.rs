@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lake_query::Settings;
 use lake_storage::RunDate;
 
 use crate::commands;
@@ -66,6 +67,15 @@ impl Global {
     pub fn jobs(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(2, |n| n.get().min(8));
         self.jobs.map_or_else(cores, usize::from)
+    }
+
+    /// A query's share of the machine: all of it, or `jobs` threads.
+    pub fn query_settings(&self) -> Settings {
+        let all = Settings::default();
+        Settings {
+            target_partitions: self.jobs.map_or(all.target_partitions, usize::from),
+            ..all
+        }
     }
 }
 

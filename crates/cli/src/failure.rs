@@ -93,8 +93,18 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// The error as one chain, each cause once.
 pub fn chain(error: &anyhow::Error) -> String {
+    join(error.chain())
+}
+
+/// The same without the outermost context, which names the step.
+pub fn causes(error: &anyhow::Error) -> String {
+    let skipped = usize::from(error.chain().nth(1).is_some());
+    join(error.chain().skip(skipped))
+}
+
+fn join<'a>(causes: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> String {
     let mut text = String::new();
-    for cause in error.chain() {
+    for cause in causes {
         let (message, ends) = message(cause);
         // tokio-postgres, among others, prints its cause and returns it too.
         if !text.contains(&message) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use lake_extractor::ExtractReport;
 use lake_loader::{LoadReport, LoadRequest};
-use lake_query::{Export, ExportReport, Format, SavedQuery, Settings, Transform, TransformEvent, TransformReport};
+use lake_query::{Export, ExportReport, Format, SavedQuery, Transform, TransformEvent, TransformReport};
 use lake_storage::{Lake, RESULTS, RunDate, RunId, RunLog, StepStatus};
 
 use crate::args::Global;
@@ -144,7 +144,7 @@ impl Pipeline {
                 date: self.date,
                 run: self.log.run(),
                 command: &self.command,
-                settings: &Settings::default(),
+                settings: &self.global.query_settings(),
             };
             lake_query::transform(&self.lake, &request, |event| match event {
                 TransformEvent::Started { .. } => {}
@@ -294,7 +294,7 @@ impl Pipeline {
             Ok(report) => counts(step, report),
             Err(error) => {
                 step.status = StepStatus::Failed;
-                step.error = Some(failure::chain(error));
+                step.error = Some(failure::causes(error)); // the record says which step it is
             }
         });
         let report = outcome?;

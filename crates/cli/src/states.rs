@@ -113,6 +113,11 @@ pub fn day(config: &Config, lake: &Lake, date: RunDate) -> anyhow::Result<DaySta
                 rows = record.rows;
             }
         }
+        // The results that were exported are not made anew yet, but what they were made from is.
+        let is_stale = |step: &StepState| step.step == "transform" && step.state == State::Stale;
+        if step == "export" && state == State::Done && steps.iter().any(is_stale) {
+            state = State::Stale;
+        }
         let command = (!matches!(state, State::Done | State::Running)).then(|| match source {
             Some(source) => MissingStep {
                 step: "extract",

@@ -523,7 +523,7 @@ fn what_a_killed_run_left_goes_with_the_next() {
         fs::write(path, content).unwrap();
     }
     for name in [
-        format!("lake/_manifests/shop/{DAY}.tmp-1"),
+        format!("lake/_manifests/shop/{DAY}.tmp"),
         format!("lake/_staging/shop/{DAY}/items/part-00000-20260131T000000-0000.parquet"),
         format!("lake/shop/items/extract_date={DAY}/part-00000-20260131T000000-0000.parquet"),
         format!("output/{DAY}/.report.csv.1.part"),

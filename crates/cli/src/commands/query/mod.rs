@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
-use lake_query::{Engine, Format, FormatWriter, OutputFile, Scope, Settings};
+use lake_query::{Engine, Format, FormatWriter, OutputFile, Scope};
 use lake_storage::{Lake, RunDate};
 
 use crate::args::Global;
@@ -44,7 +44,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
     let lake = Lake::at(&config.lake)?;
     let scope = args.date.map_or(Scope::AllDays, Scope::Day);
-    let engine = Engine::new(&lake, scope, &config.source_names(), &Settings::default())?;
+    let engine = Engine::new(&lake, scope, &config.source_names(), &global.query_settings())?;
     let sql = match (&args.sql, &args.file) {
         (Some(sql), _) => sql.clone(),
         (None, Some(file)) => {
