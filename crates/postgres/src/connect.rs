@@ -104,7 +104,7 @@ impl Connection {
             let reason = reason(&error);
             Error::Connect {
                 hint: hint(&error, &reason, &endpoint),
-                endpoint: endpoint.clone(),
+                endpoint: endpoint.clone().into(),
                 reason,
             }
         };

@@ -16,7 +16,7 @@ pub enum Error {
     #[error("cannot connect to {endpoint}: {reason}{hint}")]
     Connect {
         /// Where to.
-        endpoint: Endpoint,
+        endpoint: Box<Endpoint>,
         /// The server's or the operating system's answer.
         reason: String,
         /// What helps; empty, or begins with a separator.
