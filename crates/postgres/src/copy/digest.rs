@@ -40,7 +40,7 @@ impl CopyDigest {
     /// Takes the next chunk of the stream.
     ///
     /// # Errors
-    /// [`Error::Stream`] if the format is violated.
+    /// [`crate::Error::Stream`] if the format is violated.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
         let digest = &mut self.digest;
         self.tuples.feed(chunk, |tuple| {
@@ -61,7 +61,7 @@ impl CopyDigest {
     /// Ends the stream.
     ///
     /// # Errors
-    /// [`Error::Stream`] if its trailer did not come.
+    /// [`crate::Error::Stream`] if its trailer did not come.
     pub fn end(self) -> Result<Digest> {
         self.tuples.end()?;
         Ok(self.digest)
