@@ -1,6 +1,8 @@
 //! How a command fails: the exit status and the one message.
 
 use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::config::ConfigError;
 
@@ -102,6 +104,23 @@ pub fn causes(error: &anyhow::Error) -> String {
     join(error.chain().skip(skipped))
 }
 
+static CONFIG: OnceLock<String> = OnceLock::new();
+
+/// Remembers a config that is not the default one, for the commands in messages.
+pub fn set_config(path: &Path) {
+    if path != Path::new("lake.yaml") {
+        let _ = CONFIG.set(path.display().to_string()); // set once, at the start
+    }
+}
+
+/// The commands in a message as they have to be typed: with the config that this one has.
+pub fn with_config(text: &str) -> String {
+    match CONFIG.get() {
+        Some(path) => text.replace("`lake ", &format!("`lake -c {path} ")),
+        None => text.to_owned(),
+    }
+}
+
 fn join<'a>(causes: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> String {
     let mut text = String::new();
     for cause in causes {
@@ -117,7 +136,7 @@ fn join<'a>(causes: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>)
             break;
         }
     }
-    text
+    with_config(&text)
 }
 
 fn message(cause: &(dyn std::error::Error + 'static)) -> (String, bool) {

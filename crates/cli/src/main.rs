@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let dotenv = dotenvy::from_path(".env");
     let cli = Cli::parse();
     ui::init(&cli.global);
+    failure::set_config(&cli.global.config);
     let result = match dotenv {
         Err(error) if !error.not_found() => Err(failure::usage(format!(".env can't be read: {error}"))),
         _ => execute(cli),

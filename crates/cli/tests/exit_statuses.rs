@@ -498,3 +498,16 @@ fn the_password_is_shown_nowhere() {
     assert!(message.contains("error: "), "{message}");
     workshop.assert_no_password();
 }
+
+#[test]
+fn a_mending_command_has_the_config_of_the_one_that_failed() {
+    let workshop = Workshop::new();
+    fs::rename(workshop.path("lake.yaml"), workshop.path("other.yaml")).unwrap();
+    let message = workshop.lake(&format!("-c other.yaml load --date {DAY}")).failed(3);
+    let command = format!("extract --date {DAY} --source shop");
+    assert!(
+        message.contains(&format!("`lake -c other.yaml {command}`")),
+        "{message}"
+    );
+    workshop.lake(&format!("-c other.yaml {command}")).done();
+}

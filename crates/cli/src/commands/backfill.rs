@@ -162,7 +162,8 @@ fn summary(outcomes: &[Outcome]) {
     } in outcomes
     {
         if let (Some(error), Some(command)) = (error, command) {
-            tracing::info!("  {date}  {error}\n              run `{command}`");
+            let hint = failure::with_config(&format!("run `{command}`"));
+            tracing::info!("  {date}  {error}\n              {hint}");
         }
     }
 }

@@ -7,7 +7,7 @@ use lake_storage::{Lake, RunDate};
 use crate::args::{Global, Json};
 use crate::commands::print_json;
 use crate::config::Config;
-use crate::failure::usage;
+use crate::failure::{self, usage};
 use crate::states::{self, DayState, State, StepState};
 use crate::ui::count_text;
 
@@ -49,11 +49,12 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         return print_json(&days);
     }
     if days.is_empty() {
-        tracing::info!("the lake {} is empty: run `lake run`", lake.root().display());
+        let hint = failure::with_config("run `lake run`");
+        tracing::info!("the lake {} is empty: {hint}", lake.root().display());
         return Ok(());
     }
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text = table(&states::step_names(&config), &days, color) + &problems(&days);
+    let text = table(&states::step_names(&config), &days, color) + &failure::with_config(&problems(&days));
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
 }
