@@ -136,29 +136,35 @@ fn values(codec: &ColumnCodec, count: usize, random: &mut StdRng) -> ArrayRef {
     }
 }
 
-#[test]
-fn what_is_encoded_is_decoded_bit_for_bit() {
-    let seed = 20_260_131;
-    let mut random = StdRng::seed_from_u64(seed);
-    let codecs = codecs();
+/// A batch with a column `c<i>` for each codec.
+fn batch_of(codecs: &[ColumnCodec], rows: usize, random: &mut StdRng) -> RecordBatch {
     let fields: Vec<Field> = codecs
         .iter()
         .enumerate()
         .map(|(i, codec)| Field::new(format!("c{i}"), codec.data_type(), true))
         .collect();
-    let columns = codecs.iter().map(|codec| values(codec, ROWS, &mut random)).collect();
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let columns = codecs.iter().map(|codec| values(codec, rows, random)).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
 
-    let named = codecs
-        .iter()
-        .enumerate()
-        .map(|(i, codec)| (format!("c{i}"), codec.clone()))
-        .collect();
-    let encoder = CopyEncoder::new(named);
+/// The whole COPY stream of a batch.
+fn stream_of(batch: &RecordBatch, codecs: &[ColumnCodec]) -> BytesMut {
+    let names = batch.schema_ref().fields().iter().map(|field| field.name().clone());
+    let encoder = CopyEncoder::new(names.zip(codecs.iter().cloned()).collect());
     let mut stream = BytesMut::new();
     encoder.header(&mut stream);
-    encoder.rows(&batch, &mut stream).unwrap();
+    encoder.rows(batch, &mut stream).unwrap();
     encoder.trailer(&mut stream);
+    stream
+}
+
+#[test]
+fn what_is_encoded_is_decoded_bit_for_bit() {
+    let seed = 20_260_131;
+    let mut random = StdRng::seed_from_u64(seed);
+    let codecs = codecs();
+    let batch = batch_of(&codecs, ROWS, &mut random);
+    let stream = stream_of(&batch, &codecs);
 
     for _ in 0..20 {
         let mut decoder = CopyDecoder::new(batch.schema(), &codecs);
@@ -171,10 +177,7 @@ fn what_is_encoded_is_decoded_bit_for_bit() {
         assert_eq!(decoder.end().unwrap(), ROWS as u64);
         let decoded = decoder.take_batch().unwrap();
         // `==` would call -0 and 0, and no two NaNs, equal: the bytes decide.
-        let mut again = BytesMut::new();
-        encoder.header(&mut again);
-        encoder.rows(&decoded, &mut again).unwrap();
-        encoder.trailer(&mut again);
+        let again = stream_of(&decoded, &codecs);
         assert!(again == stream, "seed {seed}");
         assert_eq!(decoded.schema(), batch.schema());
     }
@@ -186,19 +189,9 @@ fn damage_never_panics() {
     let seed = 7;
     let mut random = StdRng::seed_from_u64(seed);
     let codecs = codecs();
-    let fields: Vec<Field> = codecs
-        .iter()
-        .enumerate()
-        .map(|(i, codec)| Field::new(format!("c{i}"), codec.data_type(), true))
-        .collect();
-    let schema = Arc::new(Schema::new(fields));
-    let columns = codecs.iter().map(|codec| values(codec, 3, &mut random)).collect();
-    let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
-    let encoder = CopyEncoder::new(codecs.iter().map(|codec| ("c".to_owned(), codec.clone())).collect());
-    let mut stream = BytesMut::new();
-    encoder.header(&mut stream);
-    encoder.rows(&batch, &mut stream).unwrap();
-    encoder.trailer(&mut stream);
+    let batch = batch_of(&codecs, 3, &mut random);
+    let schema = batch.schema();
+    let stream = stream_of(&batch, &codecs);
     let mut refused = 0;
     for _ in 0..5000 {
         let mut damaged = stream.to_vec();
