@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lake_storage::{Lake, Manifest, RunDate, RunId};
+use lake_storage::{Coverage, Lake, Manifest, RunDate, RunId};
 use serde::Serialize;
 
 use crate::{CsvSource, PostgresSource, Result};
@@ -39,6 +39,17 @@ pub struct Request {
     pub tables: Vec<String>,
     /// Connections to a database at the most.
     pub jobs: usize,
+}
+
+impl Request {
+    /// Tables taken singly leave the rest of the day as it is.
+    pub(crate) fn coverage(&self) -> Coverage {
+        if self.tables.is_empty() {
+            Coverage::Whole
+        } else {
+            Coverage::Some
+        }
+    }
 }
 
 /// News of an extract under way.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lake_storage::{BATCH_BYTES_MAX, Coverage, DayWriter, Lake, Manifest, TableWrite};
+use lake_storage::{BATCH_BYTES_MAX, DayWriter, Lake, Manifest, TableWrite};
 
 use crate::csv::{CsvFile, CsvSettings};
 use crate::error::nearest;
@@ -62,16 +62,11 @@ pub(crate) async fn extract(
         tables.push(written.await??);
     }
     let names = tables.iter().map(|table| table.name.clone()).collect();
-    let coverage = if request.tables.is_empty() {
-        Coverage::Whole
-    } else {
-        Coverage::Some
-    };
     // Every reader has ended, so this is the last reference.
     let Some(day) = Arc::into_inner(day) else {
         unreachable!("readers are awaited above");
     };
-    Ok((day.publish(tables, coverage).await?, names))
+    Ok((day.publish(tables, request.coverage()).await?, names))
 }
 
 type File = (PathBuf, CsvSettings);

@@ -103,9 +103,9 @@ impl DayWriter {
     ///
     /// # Errors
     /// [`Error::RowCount`] if a table's files do not hold the rows that were read,
-    /// [`Error::ColumnName`] and [`Error::ColumnType`] for columns that the lake can't hold:
-    /// nothing has changed then. [`Error::Delta`] and [`Error::Io`] later on leave the earlier
-    /// manifest, and its files, as they were.
+    /// [`Error::ColumnName`] for columns that the lake can't hold: nothing has changed then.
+    /// [`Error::ColumnType`], [`Error::Delta`] and [`Error::Io`] come when some tables may have been
+    /// committed; the earlier manifest, and its files, are as they were.
     pub async fn publish(self, tables: Vec<TableWrite>, coverage: Coverage) -> Result<Manifest> {
         for table in &tables {
             check_columns(&table.name, &table.schema)?;

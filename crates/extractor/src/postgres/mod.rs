@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use lake_storage::{Coverage, Lake, Manifest, TableWrite};
+use lake_storage::{Lake, Manifest, TableWrite};
 
 pub use self::select::TablePattern;
 use crate::{Error, Probe, Progress, Request, Result};
@@ -105,15 +105,10 @@ pub(crate) async fn extract(
         });
     }
     let names = tables.iter().map(|table| table.name.clone()).collect();
-    let coverage = if request.tables.is_empty() {
-        Coverage::Whole
-    } else {
-        Coverage::Some
-    };
     let Some(day) = Arc::into_inner(day) else {
         unreachable!("workers are awaited in read_all");
     };
-    let manifest = day.publish(tables, coverage).await.map_err(Error::from)?;
+    let manifest = day.publish(tables, request.coverage()).await.map_err(Error::from)?;
     Ok((manifest, names))
 }
 
