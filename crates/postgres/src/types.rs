@@ -197,11 +197,14 @@ impl TypeCatalog {
     pub fn select(&self, column: &str, oid: u32, modifier: i32, as_text: bool) -> (String, ColumnCodec) {
         match self.native_codec(oid, modifier) {
             Some(codec) if !as_text || codec == ColumnCodec::Text => (column.into(), codec),
-            _ => {
-                let output = self.types.get(&oid).map_or("pg_catalog.textout", |t| &t.output);
-                (format!("pg_catalog.textin({output}({column}))"), ColumnCodec::Text)
-            }
+            _ => (self.as_text(column, oid), ColumnCodec::Text),
         }
+    }
+
+    /// The SQL that gives a column as the text that its type's output function prints.
+    pub fn as_text(&self, column: &str, oid: u32) -> String {
+        let output = self.types.get(&oid).map_or("pg_catalog.textout", |t| &t.output);
+        format!("pg_catalog.textin({output}({column}))")
     }
 
     /// The element-wise comparison of a target column's type with a codec: whether values encoded
