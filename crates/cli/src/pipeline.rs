@@ -32,7 +32,7 @@ impl Pipeline {
 
     /// Begins the record of a run of a config that is read already.
     pub fn with_config(config: Config, global: &Global, command: &str, date: RunDate) -> anyhow::Result<Self> {
-        let lake = Lake::at(&config.lake)?;
+        let lake = config.open_lake()?;
         let log = RunLog::begin(&lake, command, date)?;
         Ok(Self {
             config,

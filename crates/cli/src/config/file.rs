@@ -35,6 +35,7 @@ pub struct File {
     pub lake: Option<Spanned<String>>,
     pub output: Option<Spanned<String>>,
     pub exports: Option<Vec<Spanned<String>>>,
+    pub schema_change: Option<Spanned<String>>,
     #[serde(default)]
     pub sources: Ordered<Spanned<SourceFile>>,
     pub target: Option<Target>,
@@ -82,6 +83,9 @@ pub struct TableEntry {
     pub columns: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     pub select: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub rename: BTreeMap<String, String>,
+    pub name: Option<Spanned<String>>,
 }
 
 /// A path, or a path with settings.

@@ -63,6 +63,10 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
     if file.exports.is_none() {
         exports = vec![lake_query::Format::Csv, lake_query::Format::Json];
     }
+    let schema_change = match &file.schema_change {
+        Some(text) => text.value.parse().map_err(|message| reader.error(text, message))?,
+        None => lake_storage::SchemaChange::default(),
+    };
     let mut queries = BTreeMap::new();
     for (name, query) in &file.queries {
         queries.insert(name.clone(), reader.path_of(folder, query)?);
@@ -96,6 +100,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
         lake,
         output,
         exports,
+        schema_change,
         queries,
         sources,
         target: file.target,
@@ -260,7 +265,7 @@ impl Reader<'_> {
                 for (text, entry) in &map.0 {
                     let pattern = parse(text, None)?;
                     if let Some(entry) = entry {
-                        settings.push((pattern.clone(), self.table_settings(entry)?));
+                        settings.push((pattern.clone(), self.table_settings(&pattern, entry)?));
                     }
                     patterns.push(pattern);
                 }
@@ -269,8 +274,16 @@ impl Reader<'_> {
         Ok((patterns, settings))
     }
 
-    fn table_settings(&self, entry: &TableEntry) -> Result<TableSettings, ConfigError> {
-        let mut settings = TableSettings::default();
+    fn table_settings(&self, pattern: &TablePattern, entry: &TableEntry) -> Result<TableSettings, ConfigError> {
+        let mut settings = TableSettings {
+            rename: entry.rename.clone(),
+            name: entry.name.as_ref().map(|name| name.value.clone()),
+            ..TableSettings::default()
+        };
+        if let Some(name) = entry.name.as_ref().filter(|_| !pattern.is_exact()) {
+            let message = format!("`name` is for one table, and {pattern} can be several");
+            return Err(self.error(name, message));
+        }
         for (column, text) in &entry.columns {
             let carried_as = match text.value.parse::<ColumnType>() {
                 Ok(ColumnType::Text) => ColumnAs::Text,
