@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lake_csv::{CsvFile, CsvSettings};
 use lake_storage::{BATCH_BYTES_MAX, DayWriter, Lake, Manifest, TableWrite};
 
-use crate::csv::{CsvFile, CsvSettings};
 use crate::error::nearest;
 use crate::{Error, ExtractedTable, Probe, Progress, Request, Result};
 

@@ -3,7 +3,6 @@
 //! [`extract`] takes a source's day: every selected table of a Postgres database under one snapshot,
 //! or every file of a CSV source, streamed into Parquet and published together.
 
-pub mod csv;
 mod error;
 mod extract;
 mod files;

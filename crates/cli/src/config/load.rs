@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use lake_extractor::csv::{ColumnType, CsvSettings, Encoding};
+use lake_csv::{ColumnType, CsvSettings, Encoding};
 use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, nearest};
 use serde_saphyr::{Location, Spanned};
 

@@ -1,20 +1,20 @@
 //! The rows of a file: its records without the header and blank lines, all of one width, their NULLs told apart.
 
-use super::error::CsvError;
-use super::header::{numbered_names, read_names};
-use super::input::Input;
-use super::records::Records;
-use super::settings::CsvSettings;
-use super::split::{COLUMNS_MAX, Field};
-use super::text::Text;
+use crate::error::CsvError;
+use crate::header::{numbered_names, read_names};
+use crate::input::Input;
+use crate::records::Records;
+use crate::settings::CsvSettings;
+use crate::split::{COLUMNS_MAX, Field};
+use crate::text::Text;
 
 /// How much is held in memory at a time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Bytes read at a time.
-    pub(super) block_bytes: usize,
+    pub(crate) block_bytes: usize,
     /// The longest record that is accepted, in bytes of UTF-8.
-    pub(super) record_bytes_max: usize,
+    pub(crate) record_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -27,7 +27,7 @@ impl Default for Limits {
 }
 
 /// One pass over the rows.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     records: Records,
     columns: usize,
     null: Vec<String>,
@@ -38,7 +38,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Opens the file and reads its first record; returns the rows to come and the columns' names.
-    pub(super) fn open(input: &Input, settings: &CsvSettings, limits: Limits) -> Result<(Self, Vec<String>), CsvError> {
+    pub(crate) fn open(input: &Input, settings: &CsvSettings, limits: Limits) -> Result<(Self, Vec<String>), CsvError> {
         check_dialect(input, settings)?;
         let path = input.path().to_owned();
         let text =
@@ -76,7 +76,7 @@ impl Rows {
     }
 
     /// Goes to the next row; false at the end of the file.
-    pub(super) fn advance(&mut self) -> Result<bool, CsvError> {
+    pub(crate) fn advance(&mut self) -> Result<bool, CsvError> {
         loop {
             if !std::mem::take(&mut self.first_is_due) && !self.records.advance()? {
                 return Ok(false);
@@ -99,7 +99,7 @@ impl Rows {
     }
 
     /// The current row's cells in order; `None` is NULL.
-    pub(super) fn cells(&self) -> impl Iterator<Item = Option<&str>> {
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Option<&str>> {
         self.records
             .fields()
             .map(|field| (!self.is_null(field)).then_some(field.text))
@@ -110,27 +110,27 @@ impl Rows {
     }
 
     /// The line at which the current row starts.
-    pub(super) fn line(&self) -> u64 {
+    pub(crate) fn line(&self) -> u64 {
         self.records.line()
     }
 
     /// The width of every row.
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
     /// Rows so far.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// The byte between two fields, as set or as found.
-    pub(super) fn delimiter(&self) -> u8 {
+    pub(crate) fn delimiter(&self) -> u8 {
         self.records.dialect().delimiter
     }
 
     /// The digest of the file's bytes, once `advance` has said false.
-    pub(super) fn digest(&self) -> u64 {
+    pub(crate) fn digest(&self) -> u64 {
         self.records.digest()
     }
 }

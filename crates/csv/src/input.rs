@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::error::CsvError;
+use crate::error::CsvError;
 
 const FILE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Bytes that can be read from the start more than once.
 #[derive(Debug, Clone)]
-pub(super) enum Input {
+pub(crate) enum Input {
     File(PathBuf),
     Memory { name: PathBuf, bytes: Arc<[u8]> },
 }
 
 impl Input {
     /// What errors call it.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::File(path) => path,
             Self::Memory { name, .. } => name,
@@ -28,7 +28,7 @@ impl Input {
     }
 
     /// The bytes from the start; gzip and zstd are known by their first bytes, whatever the file is called.
-    pub(super) fn open(&self) -> Result<Box<dyn Read + Send>, CsvError> {
+    pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, CsvError> {
         let path = self.path();
         match self {
             Self::File(path) => {

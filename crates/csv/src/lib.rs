@@ -49,13 +49,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use self::column::ColumnBuilder;
-use self::error::shortened;
-pub use self::error::{CsvError, TextFault};
-use self::infer::Observer;
-use self::input::Input;
-use self::rows::{Limits, Rows};
-pub use self::settings::{ColumnType, CsvSettings, Encoding, UnknownColumnType};
+use crate::column::ColumnBuilder;
+use crate::error::shortened;
+pub use crate::error::{CsvError, TextFault};
+use crate::infer::Observer;
+use crate::input::Input;
+use crate::rows::{Limits, Rows};
+pub use crate::settings::{ColumnType, CsvSettings, Encoding, UnknownColumnType};
 
 /// The most that one batch may be asked to hold: text arrays count their bytes in 31 bits.
 const BATCH_BYTES_LIMIT: usize = 1 << 30;

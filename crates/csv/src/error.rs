@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use arrow::error::ArrowError;
 
-use super::settings::ColumnType;
+use crate::settings::ColumnType;
 
 /// Why a CSV file was refused.
 ///
@@ -241,7 +241,7 @@ pub enum TextFault {
 }
 
 /// At most 80 characters of `text`, to be shown in an error.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

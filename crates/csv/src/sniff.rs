@@ -1,6 +1,6 @@
 //! The delimiter of a file, by looking at its start.
 
-use super::split::{Dialect, Fields, Split, split};
+use crate::split::{Dialect, Fields, Split, split};
 
 /// The delimiters that are looked for, as bytes and as people call them.
 const CANDIDATES: [(u8, &str); 4] = [
@@ -15,7 +15,7 @@ const CANDIDATES: [(u8, &str); 4] = [
 /// Where two do, both are given back as an error: either guess could be wrong without a sign. Where none does, the
 /// one with the most fields in the first line, and the comma where all have one; the ragged rows come out later, with
 /// their lines.
-pub(super) fn delimiter_of(sample: &str, ended: bool, quote: u8) -> Result<u8, (&'static str, &'static str)> {
+pub(crate) fn delimiter_of(sample: &str, ended: bool, quote: u8) -> Result<u8, (&'static str, &'static str)> {
     let mut even: Option<(u8, &'static str)> = None;
     let mut widest = (b',', 1);
     for (delimiter, name) in CANDIDATES.into_iter().filter(|(delimiter, _)| *delimiter != quote) {

@@ -10,10 +10,10 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use super::*;
 
 /// Splitmix64: a random test prints its seed, and `LAKE_TEST_SEED` repeats it.
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn seeded() -> Self {
+    pub(crate) fn seeded() -> Self {
         let seed = match std::env::var("LAKE_TEST_SEED") {
             Ok(seed) => seed.parse().expect("LAKE_TEST_SEED is a number"),
             Err(_) => RandomState::new().hash_one(0),
@@ -22,7 +22,7 @@ impl Random {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -30,7 +30,7 @@ impl Random {
     }
 
     /// A number from 0 to `end`, without `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::error::{CsvError, shortened};
-use super::records::Records;
+use crate::error::{CsvError, shortened};
+use crate::records::Records;
 
 /// The fields of the current record as names: none empty, and no two alike, be it but for case.
-pub(super) fn read_names(records: &Records) -> Result<Vec<String>, CsvError> {
+pub(crate) fn read_names(records: &Records) -> Result<Vec<String>, CsvError> {
     let names: Vec<String> = records.fields().map(|field| field.text.to_owned()).collect();
     let mut positions = HashMap::with_capacity(names.len());
     for (position, name) in (1..).zip(&names) {
@@ -32,6 +32,6 @@ pub(super) fn read_names(records: &Records) -> Result<Vec<String>, CsvError> {
 }
 
 /// The names of columns without a header: `column_1` … `column_n`.
-pub(super) fn numbered_names(columns: usize) -> Vec<String> {
+pub(crate) fn numbered_names(columns: usize) -> Vec<String> {
     (1..=columns).map(|position| format!("column_{position}")).collect()
 }

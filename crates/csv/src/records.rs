@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use memchr::memchr_iter;
 
-use super::error::CsvError;
-use super::sniff::delimiter_of;
-use super::split::{Breach, Dialect, Field, Fields, LineEnd, Split, SplitError, split};
-use super::text::{Text, TextError};
+use crate::error::CsvError;
+use crate::sniff::delimiter_of;
+use crate::split::{Breach, Dialect, Field, Fields, LineEnd, Split, SplitError, split};
+use crate::text::{Text, TextError};
 
 /// Characters looked at to find the delimiter.
 const SAMPLE_BYTES: usize = 64 * 1024;
 
 /// A file's records in order.
-pub(super) struct Records {
+pub(crate) struct Records {
     path: PathBuf,
     text: Text,
     dialect: Dialect,
@@ -32,7 +32,7 @@ pub(super) struct Records {
 
 impl Records {
     /// Looks at the start of `text`, for the delimiter where none is given.
-    pub(super) fn open(
+    pub(crate) fn open(
         path: PathBuf,
         text: Text,
         delimiter: Option<u8>,
@@ -71,7 +71,7 @@ impl Records {
     }
 
     /// Goes to the next record; false at the end of the file.
-    pub(super) fn advance(&mut self) -> Result<bool, CsvError> {
+    pub(crate) fn advance(&mut self) -> Result<bool, CsvError> {
         self.line += self.lines_of_record();
         self.start += self.length;
         self.length = 0;
@@ -102,36 +102,36 @@ impl Records {
         }
     }
 
-    /// The current record's fields, at most [`COLUMNS_MAX`](super::split::COLUMNS_MAX) of them.
-    pub(super) fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+    /// The current record's fields, at most [`COLUMNS_MAX`](crate::split::COLUMNS_MAX) of them.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = Field<'_>> {
         self.fields.iter(&self.buffer[self.start..self.start + self.length])
     }
 
     /// How many fields the current record has.
-    pub(super) fn field_count(&self) -> usize {
+    pub(crate) fn field_count(&self) -> usize {
         self.fields.count
     }
 
     /// Whether the current record is a line without a character.
-    pub(super) fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.fields.is_blank()
     }
 
     /// The line at which the current record starts.
-    pub(super) fn line(&self) -> u64 {
+    pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
-    pub(super) fn path(&self) -> &PathBuf {
+    pub(crate) fn path(&self) -> &PathBuf {
         &self.path
     }
 
-    pub(super) fn dialect(&self) -> Dialect {
+    pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
     }
 
     /// The digest of the file's bytes, once `advance` has said false.
-    pub(super) fn digest(&self) -> u64 {
+    pub(crate) fn digest(&self) -> u64 {
         self.text.digest()
     }
 

@@ -93,7 +93,7 @@ impl ColumnType {
     }
 
     /// The type whose columns are of this Arrow type; `None` if there is none.
-    pub(super) fn of(data_type: &DataType) -> Option<Self> {
+    pub(crate) fn of(data_type: &DataType) -> Option<Self> {
         Some(match data_type {
             DataType::Utf8 => Self::Text,
             DataType::Boolean => Self::Boolean,
@@ -110,7 +110,7 @@ impl ColumnType {
         })
     }
 
-    pub(super) fn is_valid(self) -> bool {
+    pub(crate) fn is_valid(self) -> bool {
         match self {
             Self::Decimal { precision, scale } => (1..=38).contains(&precision) && scale <= precision,
             _ => true,
