@@ -1,13 +1,14 @@
 //! Whole files, from bytes to batches.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::*;
+
+mod input;
 
 /// Splitmix64: a random test prints its seed, and `LAKE_TEST_SEED` repeats it.
 pub(crate) struct Random(u64);
@@ -594,44 +595,6 @@ fn batches_keep_to_their_size() {
     assert_eq!(rows, [10; 100]);
     assert_eq!(file.batches(0).expect("opens").count(), 1000);
     assert_eq!(file.batches(usize::MAX).expect("opens").count(), 1);
-}
-
-#[test]
-fn compressed_files_are_known_by_their_first_bytes() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let text = "a,b\n1,x\n".as_bytes();
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(text).expect("memory");
-    let gzip = gzip.finish().expect("memory");
-    let zstd = zstd::encode_all(text, 1).expect("memory");
-    let second = b"2,y\n";
-    let mut more = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    more.write_all(second).expect("memory");
-
-    let path = folder.path().join("t.csv");
-    let read_file = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).expect("a writable folder");
-        CsvFile::open(&path, &CsvSettings::default())
-            .map(|file| table(&file, 1 << 20))
-            .map_err(|error| error.to_string())
-    };
-    let columns = ["a bigint", "b text"];
-    for bytes in [text, &gzip, &zstd] {
-        assert_eq!(read_file(bytes), expected(&columns, &[&["1", "x"]]));
-    }
-    let members = [gzip.clone(), more.finish().expect("memory")].concat();
-    assert_eq!(read_file(&members), expected(&columns, &[&["1", "x"], &["2", "y"]]));
-    let frames = [zstd.clone(), zstd::encode_all(&second[..], 1).expect("memory")].concat();
-    assert_eq!(read_file(&frames), expected(&columns, &[&["1", "x"], &["2", "y"]]));
-
-    for bytes in [
-        &gzip[..gzip.len() - 1],
-        &zstd[..zstd.len() - 1],
-        &[gzip.clone(), b"junk".to_vec()].concat(),
-    ] {
-        assert_eq!(read_file(bytes), Err(format!("{}: can't be read", path.display())));
-    }
-    assert!(read_file(&[]).is_err_and(|message| message.contains("is empty")));
 }
 
 #[test]
