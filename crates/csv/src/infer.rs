@@ -1,7 +1,6 @@
 //! The type of a column from all of its cells: the narrowest that gives back each of them.
 
 use crate::calendar::{date, timestamp, timestamptz};
-use crate::column::holds;
 use crate::number::{Number, is_not_finite};
 use crate::settings::ColumnType;
 
@@ -18,14 +17,12 @@ impl Observer {
         set.map_or_else(|| Self::Inferred(Inference::default()), Self::Set)
     }
 
-    /// Takes one cell into account; the error is the type that was set and can't hold it.
-    pub(crate) fn observe(&mut self, cell: &str) -> Result<(), ColumnType> {
+    /// Takes one cell into account. One that a set type can't hold is not shown to it.
+    pub(crate) fn observe(&mut self, cell: &str) {
         match self {
             Self::Inferred(inference) => inference.observe(cell),
-            Self::Set(column_type) if holds(*column_type, cell) => {}
-            Self::Set(column_type) => return Err(*column_type),
+            Self::Set(_) => {}
         }
-        Ok(())
     }
 
     /// The type once every cell was seen.

@@ -111,7 +111,7 @@ pub(crate) struct SplitError {
     pub(crate) breach: Breach,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Breach {
     UnterminatedQuote,
     TextAfterQuote,

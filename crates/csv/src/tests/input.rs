@@ -1,7 +1,6 @@
 //! What the bytes of a file may be: encodings, archives, sizes.
 
 use std::error::Error as _;
-use std::io::Write as _;
 
 use super::*;
 
