@@ -9,6 +9,6 @@ mod files;
 pub mod postgres;
 
 pub use error::{Error, Result, nearest};
-pub use extract::{ExtractReport, ExtractedTable, Probe, Progress, Request, Source, extract, probe};
+pub use extract::{ExtractReport, ExtractedTable, Probe, Progress, Quarantined, Request, Source, extract, probe};
 pub use files::CsvSource;
 pub use postgres::{ColumnAs, PostgresSource, TablePattern, TableSettings};
