@@ -14,7 +14,7 @@ pub enum Error {
     Postgres(#[from] lake_postgres::Error),
     /// A CSV file.
     #[error(transparent)]
-    Csv(#[from] crate::csv::CsvError),
+    Csv(#[from] lake_csv::CsvError),
     /// A failure within a table.
     #[error("table {table}")]
     Table {

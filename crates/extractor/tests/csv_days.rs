@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use arrow::datatypes::DataType;
-use lake_extractor::csv::CsvSettings;
+use lake_csv::CsvSettings;
 use lake_extractor::{CsvSource, Error, Request, Source, extract};
 use lake_storage::{Lake, RunDate, RunId};
 

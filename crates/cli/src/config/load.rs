@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use lake_extractor::csv::{ColumnType, CsvSettings, Encoding};
+use lake_csv::{ColumnType, CsvSettings, Encoding, OnBadRow};
 use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, nearest};
 use serde_saphyr::{Location, Spanned};
 
@@ -313,8 +313,11 @@ impl Reader<'_> {
     fn csv_source(&self, folder: &Path, name: &str, source: &SourceFile) -> Result<CsvSource, ConfigError> {
         let mut files = BTreeMap::new();
         for (table, entry) in &source.files {
-            let file = match entry {
-                CsvFileEntry::Path(path) => (self.path_of(folder, path)?, CsvSettings::default()),
+            let file = match &entry.value {
+                CsvFileEntry::Path(path) => {
+                    let path = Spanned::new(path.clone(), entry.referenced, entry.defined);
+                    (self.path_of(folder, &path)?, CsvSettings::default())
+                }
                 CsvFileEntry::Settings(settings) => {
                     (self.path_of(folder, &settings.path)?, self.csv_settings(settings)?)
                 }
@@ -331,6 +334,7 @@ impl Reader<'_> {
         let mut settings = CsvSettings {
             null: file.null.clone(),
             header: file.header.unwrap_or(true),
+            rename: file.rename.clone(),
             ..CsvSettings::default()
         };
         if let Some(delimiter) = &file.delimiter {
@@ -347,6 +351,16 @@ impl Reader<'_> {
                 other => {
                     let message = format!("{other:?} is no encoding: write utf8, latin1 or windows1252");
                     return Err(self.error(encoding, message));
+                }
+            };
+        }
+        if let Some(on_bad_row) = &file.on_bad_row {
+            settings.on_bad_row = match on_bad_row.value.as_str() {
+                "refuse" => OnBadRow::Refuse,
+                "quarantine" => OnBadRow::Quarantine,
+                other => {
+                    let message = format!("{other:?} is nothing to do on a bad row: write refuse or quarantine");
+                    return Err(self.error(on_bad_row, message));
                 }
             };
         }
