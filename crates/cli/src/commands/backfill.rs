@@ -1,7 +1,7 @@
 //! `lake backfill`
 
 use clap::ValueEnum;
-use lake_storage::RunDate;
+use lake_storage::{Lake, RunDate};
 use serde::Serialize;
 
 use crate::args::{Global, Json};

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use lake_storage::{Lake, RunDate};
+use lake_storage::RunDate;
 
 use crate::args::{Global, Json};
 use crate::commands::print_json;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
 use lake_query::{Engine, Format, FormatWriter, OutputFile, Scope};
-use lake_storage::{Lake, RunDate};
+use lake_storage::RunDate;
 
 use crate::args::Global;
 use crate::config::Config;
