@@ -1,11 +1,12 @@
 //! The steps of a load.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use lake_postgres::Connection;
-use lake_storage::Lake;
+use lake_storage::{DataFile, Lake};
 
 use crate::evolve::Alterations;
 use crate::existing::Existing;
@@ -14,7 +15,8 @@ use crate::selection::Selection;
 use crate::staging::{self, Staging};
 use crate::swap::Swap;
 use crate::{
-    LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, copy, evolve, existing, lock, plan,
+    Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, copy, evolve, existing, lock,
+    plan,
 };
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
@@ -139,19 +141,33 @@ impl Load<'_> {
         names: &[TargetTable],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(Vec<LoadedTable>, u64)> {
-        let stagings = staging::create(connection, self.plans, names.to_vec(), self.present).await?;
+        let stagings = staging::create(connection, self.plans, self.existing, names.to_vec(), self.present).await?;
         let others = self.further_connections().await;
         let work = Work {
-            lake: self.lake,
             plans: self.plans,
             stagings: &stagings,
-            queue: Mutex::new(largest_first(self.plans)),
+            queue: Mutex::new(self.files()?),
             progress,
         };
         let all = std::iter::once(connection).chain(&others);
         let filled = futures::future::try_join_all(all.map(|connection| work.run(connection))).await?;
         let connections = 1 + others.len() as u64;
         drop(others);
+        let mut copied = vec![(0, 0); self.plans.len()];
+        for (place, rows, elapsed_ms) in filled.into_iter().flatten() {
+            copied[place].0 += rows;
+            copied[place].1 += elapsed_ms;
+        }
+        for (plan, (rows, _)) in self.plans.iter().zip(&copied) {
+            if *rows != plan.table.entry.rows {
+                return Err(Error::RowCount {
+                    table: plan.label(),
+                    expected: plan.table.entry.rows,
+                    found: *rows,
+                    place: "arrived in its staging table",
+                });
+            }
+        }
 
         let swap = Swap {
             request: self.request,
@@ -162,8 +178,8 @@ impl Load<'_> {
             present: self.present,
         };
         let mut elapsed = swap.run(connection).await?;
-        for (place, elapsed_ms) in filled.into_iter().flatten() {
-            elapsed[place] += elapsed_ms;
+        for (total, (_, copy_ms)) in elapsed.iter_mut().zip(copied) {
+            *total += copy_ms;
         }
         let tables = self.plans.iter().zip(self.existing).zip(elapsed);
         let tables = tables.map(|((plan, existing), elapsed_ms)| LoadedTable {
@@ -178,6 +194,19 @@ impl Load<'_> {
         Ok((tables.collect(), connections))
     }
 
+    /// The files of all tables, the largest first, so that no connection is left with a large one last.
+    fn files(&self) -> Result<VecDeque<File<'_>>> {
+        let mut files = Vec::new();
+        for (place, TablePlan { table, .. }) in self.plans.iter().enumerate() {
+            let paths = self.lake.files(&table.source, &table.name, &table.entry)?;
+            let of_table = paths.into_iter().zip(&table.entry.files);
+            files.extend(of_table.map(|(path, file)| File { place, path, file }));
+        }
+        files.retain(|file| file.file.rows > 0);
+        files.sort_by_key(|file| std::cmp::Reverse(file.file.bytes));
+        Ok(files.into())
+    }
+
     /// As many more connections as the tables are worth and the server has.
     async fn further_connections(&self) -> Vec<Connection> {
         let rows: u64 = self.plans.iter().map(|plan| plan.table.entry.rows).sum();
@@ -186,7 +215,7 @@ impl Load<'_> {
         let count = self
             .request
             .jobs
-            .min(self.plans.len())
+            .min(self.plans.iter().map(|plan| plan.table.entry.files.len()).sum())
             .min(usize::try_from(worth).unwrap_or(usize::MAX));
         let mut connections = Vec::new();
         for _ in 1..count {
@@ -214,40 +243,35 @@ impl Load<'_> {
     }
 }
 
-/// The largest first, so that no connection is left with a large one last.
-fn largest_first(plans: &[TablePlan]) -> VecDeque<usize> {
-    let mut places: Vec<usize> = (0..plans.len()).collect();
-    places.sort_by_key(|place| std::cmp::Reverse(plans[*place].table.entry.bytes));
-    places.into()
+/// A file of the table at this place among the plans.
+struct File<'a> {
+    place: usize,
+    path: PathBuf,
+    file: &'a DataFile,
 }
 
 /// What the connections share while they fill the staging tables.
 struct Work<'a, P> {
-    lake: &'a Lake,
     plans: &'a [TablePlan],
     stagings: &'a [Staging],
-    /// Places of the tables that nobody has begun.
-    queue: Mutex<VecDeque<usize>>,
+    /// Files that nobody has begun.
+    queue: Mutex<VecDeque<File<'a>>>,
     progress: &'a P,
 }
 
 impl<P: Fn(Progress) + Send + Sync> Work<'_, P> {
-    /// Fills tables until none is left; returns how long each took.
-    async fn run(&self, connection: &Connection) -> Result<Vec<(usize, u64)>> {
+    /// Copies files until none is left; returns each one's table, its rows and how long it took.
+    async fn run(&self, connection: &Connection) -> Result<Vec<(usize, u64, u64)>> {
         let mut filled = Vec::new();
         loop {
             let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(place) = next else { return Ok(filled) };
+            let Some(File { place, path, file }) = next else {
+                return Ok(filled);
+            };
             let started = Instant::now();
-            copy::fill(
-                connection,
-                self.lake,
-                &self.plans[place],
-                &self.stagings[place],
-                self.progress,
-            )
-            .await?;
-            filled.push((place, started.elapsed().as_millis() as u64));
+            let (plan, staging) = (&self.plans[place], &self.stagings[place]);
+            let rows = copy::fill(connection, plan, staging, (path, file), self.progress).await?;
+            filled.push((place, rows, started.elapsed().as_millis() as u64));
         }
     }
 }

@@ -4,6 +4,9 @@
 //! that binary COPY can't fill are then turned into text, and cast when they leave (see
 //! `text_cast`). The tables are committed, for other connections to see; a load that dies leaves
 //! them to the next.
+//!
+//! They are unlogged, and their rows are inserted into the target's tables in the end. Only where the
+//! target has no such table yet, a large one is filled as what it is going to be, and renamed.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +23,17 @@ use crate::{Error, Result, TargetTable};
 /// Tables, and schemas, of this name are ours and belong to one load.
 pub(crate) const STAGING_PREFIX: &str = "_lake_staging_";
 
+/// Below this many rows, a second write costs less than a table that is renamed.
+const RENAMED_ROWS_MIN: u64 = 10_000;
+
 /// Where a table's rows wait.
 #[derive(Debug)]
 pub(crate) struct Staging {
     pub(crate) table: TargetTable,
     /// In the order of the plan's columns.
     pub(crate) columns: Vec<StagedColumn>,
+    /// Whether it only has to be renamed to be the target's table.
+    pub(crate) becomes_target: bool,
 }
 
 /// A column of a staging table.
@@ -61,8 +69,8 @@ pub(crate) async fn drop_leftovers(connection: &Connection, schemas: &[&str]) ->
     let rows = connection
         .query(
             "select n.nspname::text, c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-             where n.nspname = any($1::text[]) and c.relname like '\\_lake\\_staging\\_%' \
-                and c.relkind = 'r' and c.relpersistence = 'u'",
+             where n.nspname = any($1::text[]) and c.relkind = 'r' \
+                and c.relname ~ '^_lake_staging_[0-9]+_[0-9]{8}T[0-9]{6}-[0-9a-f]{4}_'",
             &[&schemas],
         )
         .await
@@ -117,6 +125,7 @@ pub(crate) fn name(plan: &TablePlan, place: usize, run: &RunId, present: &BTreeS
 pub(crate) async fn create(
     connection: &Connection,
     plans: &[TablePlan],
+    existing: &[Option<Existing>],
     names: Vec<TargetTable>,
     present: &BTreeSet<String>,
 ) -> Result<Vec<Staging>> {
@@ -153,7 +162,8 @@ pub(crate) async fn create(
     let mut carried = Vec::new();
     let mut as_text = BTreeSet::new();
     let mut alterations = String::new();
-    for ((plan, name), table) in plans.iter().zip(&names).zip(&tables) {
+    let mut becomes_target = Vec::with_capacity(plans.len());
+    for (((plan, name), table), target) in plans.iter().zip(&names).zip(&tables).zip(existing) {
         let mut codecs = Vec::with_capacity(plan.columns.len());
         let mut altered = Vec::new();
         for (column, made) in plan.columns.iter().zip(&table.columns) {
@@ -175,6 +185,13 @@ pub(crate) async fn create(
             }
             codecs.push(codec);
         }
+        let is_final = target.is_none() && altered.is_empty() && plan.table.entry.rows >= RENAMED_ROWS_MIN;
+        if is_final {
+            altered.push("set logged, reset (autovacuum_enabled)".into());
+            let not_null = plan.columns.iter().filter(|column| column.not_null);
+            altered.extend(not_null.map(|c| format!("alter column {} set not null", quote_identifier(&c.name))));
+        }
+        becomes_target.push(is_final);
         if !altered.is_empty() {
             alterations += &format!("alter table {} {};", name.quoted(), altered.join(", "));
         }
@@ -188,12 +205,17 @@ pub(crate) async fn create(
         .zip(names)
         .zip(tables)
         .zip(carried)
-        .map(|(((plan, table), made), codecs)| {
+        .zip(becomes_target)
+        .map(|((((plan, table), made), codecs), becomes_target)| {
             let columns = plan.columns.iter().zip(&made.columns).zip(codecs);
             let columns = columns
                 .map(|((column, made), codec)| staged_column(&catalog, &casts, column, made, codec))
                 .collect();
-            Staging { table, columns }
+            Staging {
+                table,
+                columns,
+                becomes_target,
+            }
         })
         .collect())
 }

@@ -2,6 +2,7 @@
 
 use lake_postgres::quote_identifier;
 
+use crate::TargetTable;
 use crate::existing::Existing;
 use crate::plan::TablePlan;
 use crate::staging::Staging;
@@ -17,6 +18,19 @@ pub(crate) fn create_table(plan: &TablePlan) -> String {
         })
         .collect();
     format!("create table {} ({})", plan.target.quoted(), columns.join(", "))
+}
+
+/// Makes a staging table the target's.
+pub(crate) fn renamed(staging: &TargetTable, target: &TargetTable) -> String {
+    let mut moved = staging.clone();
+    let mut statements = String::new();
+    if staging.schema != target.schema {
+        let schema = quote_identifier(&target.schema);
+        statements += &format!("alter table {} set schema {schema};", staging.quoted());
+        moved.schema.clone_from(&target.schema);
+    }
+    let name = quote_identifier(&target.name);
+    statements + &format!("alter table {} rename to {name}", moved.quoted())
 }
 
 /// The columns that take values, by their places in the plan: the target computes generated ones.

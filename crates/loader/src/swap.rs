@@ -15,7 +15,7 @@ use crate::existing::{self, Existing};
 use crate::foreign_keys::{self, Order};
 use crate::plan::TablePlan;
 use crate::staging::{self, Staging};
-use crate::statements::{create_table, insert, inserted_columns};
+use crate::statements::{create_table, insert, inserted_columns, renamed};
 use crate::{Error, LoadRequest, Result, TargetTable, loads};
 
 /// The transaction's snapshot is each statement's own, so that foreign keys see what is there.
@@ -165,19 +165,28 @@ impl Swap<'_> {
     async fn fill(&self, connection: &Connection, place: usize, at_once: bool) -> Result<()> {
         let (plan, existing) = (&self.plans[place], self.existing[place].as_ref());
         let target = &plan.target;
-        if existing.is_none() {
-            execute(connection, target, "the creation of the table", &create_table(plan)).await?;
-        }
-        let sql = insert(plan, existing, &self.stagings[place], at_once);
-        let found = execute(connection, target, "the insertion of the new rows", &sql).await?;
-        let expected = plan.table.entry.rows;
-        if found != expected {
-            return Err(Error::RowCount {
-                table: plan.label(),
-                expected,
-                found,
-                place: "were inserted (a trigger or a rule on the table?)",
-            });
+        let staging = &self.stagings[place];
+        if staging.becomes_target {
+            // Its rows were counted as they came.
+            connection
+                .batch_execute(&renamed(&staging.table, target))
+                .await
+                .map_err(swap_error(target, "the creation of the table"))?;
+        } else {
+            if existing.is_none() {
+                execute(connection, target, "the creation of the table", &create_table(plan)).await?;
+            }
+            let sql = insert(plan, existing, staging, at_once);
+            let found = execute(connection, target, "the insertion of the new rows", &sql).await?;
+            let expected = plan.table.entry.rows;
+            if found != expected {
+                return Err(Error::RowCount {
+                    table: plan.label(),
+                    expected,
+                    found,
+                    place: "were inserted (a trigger or a rule on the table?)",
+                });
+            }
         }
         let key: Vec<String> = plan.primary_key().into_iter().map(quote_identifier).collect();
         if existing.is_none() && !key.is_empty() {

@@ -156,7 +156,14 @@ async fn compare(
         selected.join(", "),
         existing.itself(&plan.target)
     );
-    let of_lake = lake_digest(CopyStream::open(lake, plan, codecs.into_iter())?, plan);
+    let of_lake = lake_digest(
+        CopyStream::open(
+            plan,
+            lake.files(&plan.table.source, &plan.table.name, &plan.table.entry)?,
+            codecs.into_iter(),
+        ),
+        plan,
+    );
     let of_target = target_digest(connection, &sql, plan);
     let control = |sql: &'static str| async move {
         let done = connection.batch_execute(sql).await;

@@ -1,7 +1,7 @@
 //! What a load makes where nothing is yet, and again where something is.
 
 use arrow::array::{Date32Array, Decimal128Array, Float64Array, Int8Array, StringArray, TimestampMicrosecondArray};
-use lake_loader::SchemaRule;
+use lake_loader::{LoadRequest, SchemaRule};
 use lake_storage::{Coverage, RESULTS};
 
 use crate::fixture::{Column, Fixture, monday, table, tuesday};
@@ -169,4 +169,59 @@ async fn a_fixed_schema_takes_all_tables_under_their_names_in_the_lake() {
     fixture.publish(monday(), [orders]).await;
     fixture.load(monday()).await.unwrap();
     assert_eq!(fixture.query("select id from \"Analytics\".sales__orders").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_table_is_filled_on_several_connections_and_renamed() {
+    let mut fixture = Fixture::new().await;
+    fixture.target.schema = "{schema}".parse().unwrap();
+    let rows = 60_000;
+    let columns = [
+        Column::int("id", 0..rows).key(1),
+        Column::text("note", (0..rows).map(|_| "x")).not_null(),
+    ];
+    let large = table("large", columns).called("Odd \"Schema\"", "Large.Table");
+    let carried = [Column::text("id", (0..rows).map(|_| "00:00:01")).of("interval")];
+    let carried = table("carried", carried).called("Odd \"Schema\"", "carried");
+    fixture.publish(monday(), [large, carried]).await;
+    let request = LoadRequest {
+        jobs: 3,
+        ..fixture.request(monday())
+    };
+    let report = lake_loader::load(&fixture.lake, &fixture.target, &request, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(report.connections, 2, "as many as files");
+    let stored = "select concat_ws(' ', relname, relpersistence, coalesce(reloptions::text, '-')) from pg_class \
+                  where relnamespace = '\"Odd \"\"Schema\"\"\"'::regnamespace order by oid";
+    assert_eq!(
+        fixture
+            .query(stored)
+            .await
+            .lines()
+            .filter(|line| !line.contains('_'))
+            .collect::<Vec<_>>(),
+        ["Large.Table p -", "carried p -"]
+    );
+    let columns = "select attname || ' ' || attnotnull from pg_attribute \
+                   where attrelid = '\"Odd \"\"Schema\"\"\".\"Large.Table\"'::regclass and attnum > 0";
+    assert_eq!(fixture.query(columns).await, "id true\nnote true");
+    let keys = "select conname from pg_constraint where contype = 'p' \
+                and conrelid = '\"Odd \"\"Schema\"\"\".\"Large.Table\"'::regclass";
+    assert_eq!(fixture.query(keys).await, "Large.Table_pkey");
+    assert_eq!(fixture.leftovers().await, "");
+    let report = lake_loader::verify(&fixture.lake, &fixture.target, &request)
+        .await
+        .unwrap();
+    assert!(report.tables.iter().all(|table| table.mismatch.is_none()));
+    // And again, now that the tables are there.
+    lake_loader::load(&fixture.lake, &fixture.target, &request, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(
+        fixture
+            .query("select count(*) from \"Odd \"\"Schema\"\"\".\"Large.Table\"")
+            .await,
+        "60000"
+    );
 }

@@ -67,7 +67,7 @@ async fn staging_of_a_killed_load_is_dropped_and_nothing_else() {
     fixture.publish(monday(), [table("a", [Column::int("id", [1])])]).await;
     fixture
         .execute(
-            "create unlogged table _lake_staging_0_x (id integer); create table _lake_staging_mine (id integer); \
+            "create table \"_lake_staging_0_20210104T000000-0aff_a\" (id integer); create table _lake_staging_mine (id integer); \
              create unlogged table xlakeystagingz (id integer); \
              create schema _lake_staging_public; create table _lake_staging_public.a (id integer)",
         )
