@@ -35,6 +35,11 @@ impl Observer {
 }
 
 impl Observer {
+    /// Whether neither a setting nor a cell told the type.
+    pub(crate) fn has_no_type(&self) -> bool {
+        matches!(self, Self::Inferred(Inference::NoCell))
+    }
+
     /// Whether every cell seen comes back from a type that the column had before. A type that the
     /// user set is not to be changed.
     pub(crate) fn fits(&self, earlier: ColumnType) -> bool {

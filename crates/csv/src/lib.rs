@@ -76,6 +76,18 @@ pub use crate::settings::{ColumnType, CsvSettings, Encoding, OnBadRow, UnknownCo
 /// The most that one batch may be asked to hold: text arrays count their bytes in 31 bits.
 const BATCH_BYTES_LIMIT: usize = 1 << 30;
 
+/// Field metadata: `true` where no cell of the file told what type the column has. It is text until
+/// another file of the table knows better.
+pub const METADATA_NO_VALUES: &str = "lake.no_values";
+
+fn field(name: &str, observer: &Observer) -> Field {
+    let field = Field::new(name, observer.column_type().data_type(), true);
+    match observer.has_no_type() {
+        true => field.with_metadata([(METADATA_NO_VALUES.to_owned(), "true".to_owned())].into()),
+        false => field,
+    }
+}
+
 /// A CSV file that was read once: every record is sound, and the type of every column is known.
 #[derive(Debug, Clone)]
 pub struct CsvFile {
@@ -131,8 +143,8 @@ impl CsvFile {
         let fields: Vec<_> = rows
             .names()
             .iter()
-            .zip(&column_types)
-            .map(|(name, column_type)| Field::new(name, column_type.data_type(), true))
+            .zip(&observers)
+            .map(|(name, observer)| field(name, observer))
             .collect();
         Ok(Self {
             // The second pass does not guess again.
@@ -165,6 +177,7 @@ impl CsvFile {
         let mut fields = self.schema.fields().to_vec();
         for ((field, column_type), observer) in fields.iter_mut().zip(&mut self.column_types).zip(&self.observers) {
             let had = earlier.field_with_name(field.name()).ok();
+            let had = had.filter(|had| !had.metadata().contains_key(METADATA_NO_VALUES));
             if let Some(kept) = had.and_then(|had| ColumnType::of(had.data_type()))
                 && observer.fits(kept)
             {

@@ -58,6 +58,7 @@ pub(crate) async fn extract(
             if let Some(earlier) = earlier {
                 file.keep_types(&earlier);
             }
+            lake_storage::check_columns(&table, &file.schema())?;
             let bad_rows = (file.bad_rows() > 0).then(|| day.bad_rows_file(&table)).transpose()?;
             let (write, kept) =
                 write_file(&day, &table, &file, bad_rows, &progress).map_err(Error::in_table(&table))?;
@@ -109,7 +110,6 @@ fn write_file(
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<(TableWrite, Option<PathBuf>)> {
     let schema = file.schema();
-    lake_storage::check_columns(table, &schema)?;
     let mut writer = day.file(table, &schema, 0)?;
     let mut batches = file.batches(BATCH_BYTES_MAX)?;
     if let Some(bad_rows) = &mut bad_rows {

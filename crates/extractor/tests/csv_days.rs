@@ -72,3 +72,27 @@ async fn a_table_keeps_its_types_while_every_value_fits() {
     }
     assert_eq!(lake.days("csv").unwrap().len(), 9);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_without_a_value_wait_for_their_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::at(&folder.path().join("lake")).unwrap();
+    let file = folder.path().join("prices.csv");
+    let text = DataType::Utf8;
+    for (date, content, expected) in [
+        ("2026-01-01", "id,at\n", [&text, &text]),
+        ("2026-01-02", "id,at\n1,\n", [&DataType::Int64, &text]),
+        (
+            "2026-01-03",
+            "id,at\n2,2026-01-03\n",
+            [&DataType::Int64, &DataType::Date32],
+        ),
+        ("2026-01-04", "id,at\n", [&DataType::Int64, &DataType::Date32]),
+    ] {
+        let types = day(&lake, &file, date, content).await.unwrap();
+        assert_eq!(types.iter().collect::<Vec<_>>(), expected, "{date}");
+    }
+    let first = lake.manifest("csv", "2026-01-01".parse().unwrap()).unwrap().unwrap();
+    let schema = first.tables["prices"].arrow_schema("prices").unwrap();
+    assert_eq!(schema.field(1).data_type(), &DataType::Date32);
+}

@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// Columns whose names Delta can't hold.
     #[error(
-        "table {table}: {}\n  rename in the config, under the table (in a query, with `as`):\n    {}",
+        "table {table}: {}\n  give them other names in the config, under the table or the file:\n    {}",
         columns.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "), rename_line(columns)
     )]
     ColumnNames {

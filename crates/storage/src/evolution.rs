@@ -121,7 +121,12 @@ pub(crate) fn evolve(table: &str, of_table: &Schema, of_day: &Schema) -> Result<
             continue;
         }
         evolution.changes.push(change(had.name(), Some(had), Some(has)));
-        let Some(common) = common_type(had.data_type(), has.data_type()) else {
+        let common = match (has_no_values(had), has_no_values(has)) {
+            (true, _) => Some(has.data_type().clone()),
+            (_, true) => Some(had.data_type().clone()),
+            _ => common_type(had.data_type(), has.data_type()),
+        };
+        let Some(common) = common else {
             return Err(Error::ColumnType {
                 change: change(had.name(), Some(had), Some(has)).into(),
             });
@@ -170,7 +175,15 @@ fn retyped(field: &Field, data_type: &DataType) -> Field {
     }
     let mut metadata = field.metadata().clone();
     metadata.remove(DECLARED_TYPE);
+    metadata.remove(NO_VALUES);
     Field::new(field.name(), data_type.clone(), field.is_nullable()).with_metadata(metadata)
+}
+
+/// As `lake_csv::METADATA_NO_VALUES`: the column's type is a guess about nothing but NULLs.
+const NO_VALUES: &str = "lake.no_values";
+
+fn has_no_values(field: &Field) -> bool {
+    field.metadata().contains_key(NO_VALUES)
 }
 
 /// The narrowest type that holds every value of both exactly; text where no other does, and `None`
@@ -252,6 +265,18 @@ mod tests {
             assert_eq!(common_type(&a, &b), expected, "{a} and {b}");
             assert_eq!(common_type(&b, &a), expected, "{b} and {a}");
         }
+    }
+
+    #[test]
+    fn a_column_of_nulls_takes_any_type() {
+        let nulls = Field::new("x", DataType::Utf8, true).with_metadata([(NO_VALUES.into(), "true".into())].into());
+        let nulls = Schema::new(vec![nulls]);
+        let bytes = Schema::new(vec![Field::new("x", DataType::Int64, true)]);
+        let evolution = evolve("t", &nulls, &bytes).unwrap();
+        assert_eq!((evolution.schema, evolution.retypes_table), (bytes.clone(), true));
+        assert_eq!(in_types_of(&bytes, &nulls), Some(bytes.clone()));
+        let evolution = evolve("t", &bytes, &nulls).unwrap();
+        assert_eq!((evolution.schema, evolution.retypes_table), (bytes, false));
     }
 
     #[test]
