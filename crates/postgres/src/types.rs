@@ -211,7 +211,7 @@ impl TypeCatalog {
     pub fn accepts(&self, oid: u32, modifier: i32, codec: &ColumnCodec) -> bool {
         match (self.native_codec(oid, modifier), codec) {
             // An unconstrained numeric takes every decimal.
-            (None, ColumnCodec::Numeric { .. }) => self.base(oid) == oid::NUMERIC,
+            (None, ColumnCodec::Numeric { .. }) => self.is_numeric(oid),
             (Some(ColumnCodec::Numeric { scale: to, .. }), ColumnCodec::Numeric { scale: from, .. }) => from <= &to,
             (Some(target), codec) => target == *codec,
             (None, _) => false,
@@ -226,6 +226,11 @@ impl TypeCatalog {
         }
     }
 }
+    /// Whether values of a type are sent as `numeric`s.
+    pub fn is_numeric(&self, oid: u32) -> bool {
+        self.base(oid) == oid::NUMERIC
+    }
+
 
 /// Precision and scale of a `numeric(p,s)` that a 128-bit decimal holds, from its type modifier
 /// (`src/backend/utils/adt/numeric.c`, `make_numeric_typmod`).

@@ -228,6 +228,14 @@ fn table(
         );
         let mut select_sql = sql;
         if let Some(&ColumnAs::Decimal { precision, scale }) = carried_as {
+            // The bytes of a bigint would make a numeric too: another one.
+            if !types.is_numeric(column.type_oid) {
+                return Err(Error::NotNumeric {
+                    table: name,
+                    column: column.name.clone(),
+                    type_name: column.type_name.clone(),
+                });
+            }
             // Sent as it is: the decoder refuses digits that the decimal can't hold.
             select_sql = quoted;
             codec = ColumnCodec::Numeric { precision, scale };

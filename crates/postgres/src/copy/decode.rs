@@ -141,7 +141,11 @@ enum Builder {
     Oid(Int64Builder),
     Float4(Float32Builder),
     Float8(Float64Builder),
-    Numeric(Decimal128Builder, u8),
+    Numeric {
+        builder: Decimal128Builder,
+        precision: u8,
+        scale: u8,
+    },
     Money(Decimal128Builder),
     Text(StringBuilder),
     Bytea(BinaryBuilder),
@@ -167,9 +171,11 @@ impl Builder {
             ColumnCodec::Oid => Self::Oid(Int64Builder::new()),
             ColumnCodec::Float4 => Self::Float4(Float32Builder::new()),
             ColumnCodec::Float8 => Self::Float8(Float64Builder::new()),
-            ColumnCodec::Numeric { scale, .. } => {
-                Self::Numeric(Decimal128Builder::new().with_data_type(codec.data_type()), *scale)
-            }
+            ColumnCodec::Numeric { precision, scale } => Self::Numeric {
+                builder: Decimal128Builder::new().with_data_type(codec.data_type()),
+                precision: *precision,
+                scale: *scale,
+            },
             ColumnCodec::Money => Self::Money(Decimal128Builder::new().with_data_type(codec.data_type())),
             ColumnCodec::Text => Self::Text(StringBuilder::new()),
             ColumnCodec::Bytea => Self::Bytea(BinaryBuilder::new()),
@@ -194,7 +200,7 @@ impl Builder {
             Self::Int8(b) | Self::Oid(b) => b.append_null(),
             Self::Float4(b) => b.append_null(),
             Self::Float8(b) => b.append_null(),
-            Self::Numeric(b, _) | Self::Money(b) => b.append_null(),
+            Self::Numeric { builder: b, .. } | Self::Money(b) => b.append_null(),
             Self::Text(b) => b.append_null(),
             Self::Bytea(b) => b.append_null(),
             Self::Date(b) => b.append_null(),
@@ -216,8 +222,12 @@ impl Builder {
             Self::Oid(b) => b.append_value(i64::from(u32::from_be_bytes(fixed(raw)?))),
             Self::Float4(b) => b.append_value(f32::from_be_bytes(fixed(raw)?)),
             Self::Float8(b) => b.append_value(f64::from_be_bytes(fixed(raw)?)),
-            Self::Numeric(b, scale) => match numeric::decode(raw, *scale) {
-                Some(value) => b.append_value(value),
+            Self::Numeric {
+                builder,
+                precision,
+                scale,
+            } => match numeric::decode(raw, *precision, *scale) {
+                Some(value) => builder.append_value(value),
                 None => return Err(Refusal::Unheld(numeric::describe(raw))),
             },
             Self::Money(b) => b.append_value(i128::from(i64::from_be_bytes(fixed(raw)?))),
@@ -258,7 +268,7 @@ impl Builder {
             Self::Int8(b) | Self::Oid(b) => Arc::new(b.finish()),
             Self::Float4(b) => Arc::new(b.finish()),
             Self::Float8(b) => Arc::new(b.finish()),
-            Self::Numeric(b, _) | Self::Money(b) => Arc::new(b.finish()),
+            Self::Numeric { builder: b, .. } | Self::Money(b) => Arc::new(b.finish()),
             Self::Text(b) => Arc::new(b.finish()),
             Self::Bytea(b) => Arc::new(b.finish()),
             Self::Date(b) => Arc::new(b.finish()),
@@ -348,7 +358,7 @@ impl Builder {
             Self::Int8(b) | Self::Oid(b) => b.len(),
             Self::Float4(b) => b.len(),
             Self::Float8(b) => b.len(),
-            Self::Numeric(b, _) | Self::Money(b) => b.len(),
+            Self::Numeric { builder: b, .. } | Self::Money(b) => b.len(),
             Self::Text(b) => b.len(),
             Self::Bytea(b) => b.len(),
             Self::Date(b) => b.len(),
