@@ -19,11 +19,9 @@ pub(crate) mod oid {
     pub(crate) const NAME: u32 = 19;
     pub(crate) const INT8: u32 = 20;
     pub(crate) const INT2: u32 = 21;
-    pub(crate) const INT2VECTOR: u32 = 22;
     pub(crate) const INT4: u32 = 23;
     pub(crate) const TEXT: u32 = 25;
     pub(crate) const OID: u32 = 26;
-    pub(crate) const OIDVECTOR: u32 = 30;
     pub(crate) const JSON: u32 = 114;
     pub(crate) const FLOAT4: u32 = 700;
     pub(crate) const FLOAT8: u32 = 701;
@@ -42,6 +40,8 @@ pub struct PgType {
     /// Its OID.
     pub oid: u32,
     /// What kind of type it is.
+    /// The type that the output function takes, as SQL writes it: itself, for nearly all.
+    pub printed_as: String,
     pub kind: TypeKind,
     /// Its output function, quoted and qualified.
     pub output: String,
@@ -155,7 +155,7 @@ impl TypeCatalog {
     pub fn native_codec(&self, oid: u32, modifier: i32) -> Option<ColumnCodec> {
         match self.types.get(&oid).map(|t| t.kind) {
             Some(TypeKind::Domain { base, modifier }) => return self.native_codec(base, modifier),
-            Some(TypeKind::Array { element }) if oid != oid::INT2VECTOR && oid != oid::OIDVECTOR => {
+            Some(TypeKind::Array { element }) => {
                 // A domain's elements are sent under the domain's own OID; an array of arrays
                 // (a domain over an array) has no place in a flat list.
                 return match self.native_codec(element, modifier)? {
@@ -198,8 +198,11 @@ impl TypeCatalog {
         match self.native_codec(oid, modifier) {
             Some(codec) if !as_text || codec == ColumnCodec::Text => (column.into(), codec),
             _ => {
-                let output = self.types.get(&oid).map_or("pg_catalog.textout", |t| &t.output);
-                (format!("pg_catalog.textin({output}({column}))"), ColumnCodec::Text)
+                let printed = self.types.get(&self.base(oid)).map_or_else(
+                    || format!("pg_catalog.textout({column}::pg_catalog.text)"),
+                    |t| format!("{}({column}::{})", t.output, t.printed_as),
+                );
+                (format!("pg_catalog.textin({printed})"), ColumnCodec::Text)
             }
         }
     }
@@ -324,6 +327,7 @@ mod tests {
         let catalog: TypeCatalog = [
             of(1000, TypeKind::Array { element: oid::BOOL }),
             of(
+            printed_as: String::new(),
                 90_001,
                 TypeKind::Domain {
                     base: oid::NUMERIC,
