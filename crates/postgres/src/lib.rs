@@ -4,6 +4,7 @@
 //! one table of types that they share.
 
 mod catalog;
+mod char_text;
 mod connect;
 pub mod copy;
 mod error;

@@ -16,6 +16,7 @@ pub const METADATA_PRIMARY_KEY: &str = "postgres.primary_key";
 pub(crate) mod oid {
     pub(crate) const BOOL: u32 = 16;
     pub(crate) const BYTEA: u32 = 17;
+    pub(crate) const CHAR: u32 = 18;
     pub(crate) const NAME: u32 = 19;
     pub(crate) const INT8: u32 = 20;
     pub(crate) const INT2: u32 = 21;
@@ -39,9 +40,9 @@ pub(crate) mod oid {
 pub struct PgType {
     /// Its OID.
     pub oid: u32,
-    /// What kind of type it is.
     /// The type that the output function takes, as SQL writes it: itself, for nearly all.
     pub printed_as: String,
+    /// What kind of type it is.
     pub kind: TypeKind,
     /// Its output function, quoted and qualified.
     pub output: String,
@@ -110,6 +111,8 @@ pub enum ColumnCodec {
     Money,
     /// The text itself: text kinds, and every type that is carried as its text.
     Text,
+    /// `"char"`: one byte. In Arrow the character, nothing for 0, `\ooo` for a byte beyond ASCII.
+    Char,
     /// The bytes.
     Bytea,
     /// Days since 2000-01-01.
@@ -139,7 +142,7 @@ impl ColumnCodec {
             Self::Float8 => DataType::Float64,
             Self::Numeric { precision, scale } => DataType::Decimal128(*precision, *scale as i8),
             Self::Money => DataType::Decimal128(19, 2),
-            Self::Text => DataType::Utf8,
+            Self::Text | Self::Char => DataType::Utf8,
             Self::Bytea => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -178,6 +181,7 @@ impl TypeCatalog {
             oid::FLOAT8 => ColumnCodec::Float8,
             oid::MONEY => ColumnCodec::Money,
             oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON => ColumnCodec::Text,
+            oid::CHAR => ColumnCodec::Char,
             oid::BYTEA => ColumnCodec::Bytea,
             oid::DATE => ColumnCodec::Date,
             oid::TIMESTAMP => ColumnCodec::Timestamp,
@@ -193,10 +197,11 @@ impl TypeCatalog {
     /// The SQL that gives a column in the form in which it travels, and that form.
     ///
     /// Text comes from the type's own output function: a cast to text is another thing for some
-    /// types (it trims `char(n)`, writes booleans out, adds `/32` to addresses).
+    /// types (it trims `char(n)`, writes booleans out, adds `/32` to addresses). The value is first
+    /// made one that the function takes: that of enums takes no domain, and `refcursor` has text's.
     pub fn select(&self, column: &str, oid: u32, modifier: i32, as_text: bool) -> (String, ColumnCodec) {
         match self.native_codec(oid, modifier) {
-            Some(codec) if !as_text || codec == ColumnCodec::Text => (column.into(), codec),
+            Some(codec) if !as_text || matches!(codec, ColumnCodec::Text | ColumnCodec::Char) => (column.into(), codec),
             _ => {
                 let printed = self.types.get(&self.base(oid)).map_or_else(
                     || format!("pg_catalog.textout({column}::pg_catalog.text)"),
@@ -221,6 +226,11 @@ impl TypeCatalog {
         }
     }
 
+    /// Whether values of a type are sent as `numeric`s.
+    pub fn is_numeric(&self, oid: u32) -> bool {
+        self.base(oid) == oid::NUMERIC
+    }
+
     /// The type below all domains.
     pub fn base(&self, oid: u32) -> u32 {
         match self.types.get(&oid).map(|t| t.kind) {
@@ -229,11 +239,6 @@ impl TypeCatalog {
         }
     }
 }
-    /// Whether values of a type are sent as `numeric`s.
-    pub fn is_numeric(&self, oid: u32) -> bool {
-        self.base(oid) == oid::NUMERIC
-    }
-
 
 /// Precision and scale of a `numeric(p,s)` that a 128-bit decimal holds, from its type modifier
 /// (`src/backend/utils/adt/numeric.c`, `make_numeric_typmod`).
@@ -294,6 +299,7 @@ fn element_oid(codec: &ColumnCodec) -> Option<u32> {
         ColumnCodec::Numeric { .. } => oid::NUMERIC,
         ColumnCodec::Money => oid::MONEY,
         ColumnCodec::Text => oid::TEXT,
+        ColumnCodec::Char => oid::CHAR,
         ColumnCodec::Bytea => oid::BYTEA,
         ColumnCodec::Date => oid::DATE,
         ColumnCodec::Timestamp => oid::TIMESTAMP,
@@ -321,13 +327,13 @@ mod tests {
     fn domains_and_arrays_resolve_to_what_is_below() {
         let of = |oid, kind| PgType {
             oid,
+            printed_as: String::new(),
             kind,
             output: String::new(),
         };
         let catalog: TypeCatalog = [
             of(1000, TypeKind::Array { element: oid::BOOL }),
             of(
-            printed_as: String::new(),
                 90_001,
                 TypeKind::Domain {
                     base: oid::NUMERIC,

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::tuples::TupleReader;
 use super::{EPOCH_DAYS, EPOCH_MICROS};
-use crate::{ColumnCodec, Error, Result, numeric};
+use crate::{ColumnCodec, Error, Result, char_text, numeric};
 
 /// Reads a COPY stream, in chunks cut anywhere, into batches of its schema's columns.
 pub struct CopyDecoder {
@@ -115,6 +115,8 @@ enum Refusal {
     Malformed,
     /// It is a value that the Arrow type lacks; how the server prints it.
     Unheld(String),
+    /// It is text in no encoding that a lake can hold; its bytes, escaped.
+    NotText(String),
 }
 
 impl Refusal {
@@ -128,6 +130,10 @@ impl Refusal {
                 column: column.name.clone(),
                 value,
                 data_type: column.codec.data_type().to_string(),
+            },
+            Self::NotText(value) => Error::NotText {
+                column: column.name.clone(),
+                value,
             },
         }
     }
@@ -148,6 +154,7 @@ enum Builder {
     },
     Money(Decimal128Builder),
     Text(StringBuilder),
+    Char(StringBuilder),
     Bytea(BinaryBuilder),
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
@@ -178,6 +185,7 @@ impl Builder {
             },
             ColumnCodec::Money => Self::Money(Decimal128Builder::new().with_data_type(codec.data_type())),
             ColumnCodec::Text => Self::Text(StringBuilder::new()),
+            ColumnCodec::Char => Self::Char(StringBuilder::new()),
             ColumnCodec::Bytea => Self::Bytea(BinaryBuilder::new()),
             ColumnCodec::Date => Self::Date(Date32Builder::new()),
             ColumnCodec::Timestamp | ColumnCodec::Timestamptz => {
@@ -201,7 +209,7 @@ impl Builder {
             Self::Float4(b) => b.append_null(),
             Self::Float8(b) => b.append_null(),
             Self::Numeric { builder: b, .. } | Self::Money(b) => b.append_null(),
-            Self::Text(b) => b.append_null(),
+            Self::Text(b) | Self::Char(b) => b.append_null(),
             Self::Bytea(b) => b.append_null(),
             Self::Date(b) => b.append_null(),
             Self::Timestamp(b) => b.append_null(),
@@ -233,13 +241,12 @@ impl Builder {
             Self::Money(b) => b.append_value(i128::from(i64::from_be_bytes(fixed(raw)?))),
             Self::Text(b) => match std::str::from_utf8(raw) {
                 Ok(text) => b.append_value(text),
-                Err(_) => {
-                    return Err(Refusal::Unheld(format!(
-                        "{:?}, which is not UTF-8,",
-                        raw.escape_ascii().to_string()
-                    )));
-                }
+                Err(_) => return Err(Refusal::NotText(shown(raw))),
             },
+            Self::Char(b) => {
+                let [byte] = fixed(raw)?;
+                b.append_value(char_text::decode(byte));
+            }
             Self::Bytea(b) => b.append_value(raw),
             Self::Date(b) => match i32::from_be_bytes(fixed(raw)?) {
                 i32::MAX => return Err(Refusal::Unheld("infinity".into())),
@@ -269,7 +276,7 @@ impl Builder {
             Self::Float4(b) => Arc::new(b.finish()),
             Self::Float8(b) => Arc::new(b.finish()),
             Self::Numeric { builder: b, .. } | Self::Money(b) => Arc::new(b.finish()),
-            Self::Text(b) => Arc::new(b.finish()),
+            Self::Text(b) | Self::Char(b) => Arc::new(b.finish()),
             Self::Bytea(b) => Arc::new(b.finish()),
             Self::Date(b) => Arc::new(b.finish()),
             Self::Timestamp(b) => Arc::new(b.finish()),
@@ -359,13 +366,23 @@ impl Builder {
             Self::Float4(b) => b.len(),
             Self::Float8(b) => b.len(),
             Self::Numeric { builder: b, .. } | Self::Money(b) => b.len(),
-            Self::Text(b) => b.len(),
+            Self::Text(b) | Self::Char(b) => b.len(),
             Self::Bytea(b) => b.len(),
             Self::Date(b) => b.len(),
             Self::Timestamp(b) => b.len(),
             Self::List(list) => list.offsets.len() - 1,
         }
     }
+}
+
+/// The beginning of a value, for an error message.
+fn shown(raw: &[u8]) -> String {
+    const BYTES_MAX: usize = 60;
+    let mut text = raw[..raw.len().min(BYTES_MAX)].escape_ascii().to_string();
+    if raw.len() > BYTES_MAX {
+        text += "…";
+    }
+    text
 }
 
 fn fixed<const N: usize>(raw: &[u8]) -> Result<[u8; N], Refusal> {
