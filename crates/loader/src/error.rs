@@ -83,18 +83,11 @@ pub enum Error {
         /// The type in the target.
         type_name: String,
     },
-    /// Types that the target lacks.
-    #[error(
-        "the target lacks the types of these columns: create them there (`create type`, `create domain`, \
-         `create extension`), or carry the columns as text in the config{}",
-        lines(columns)
-    )]
-    MissingTypes {
-        /// Every column of such a type.
-        columns: Vec<MissingType>,
-    },
     /// Tables of the target that have other columns than the lake's.
-    #[error("the target's tables have other columns than the lake's day{}", lines(tables))]
+    #[error(
+        "the config says `schema_change: freeze`, and the target's tables have other columns than the lake's day{}",
+        lines(tables)
+    )]
     Columns {
         /// Every such table.
         tables: Vec<TableDifference>,
@@ -183,31 +176,6 @@ pub enum Error {
 /// The result of a load.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A column whose type the target lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MissingType {
-    /// The table, with its source.
-    pub table: String,
-    /// The column.
-    pub column: String,
-    /// The type, as the source's server prints it.
-    pub type_name: String,
-}
-
-impl fmt::Display for MissingType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            table,
-            column,
-            type_name,
-        } = self;
-        write!(
-            f,
-            "{table}, column {column}: {type_name} (`columns: {{{column}: text}}`)"
-        )
-    }
-}
-
 /// A table of the target whose columns are not those of the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableDifference {
@@ -245,7 +213,7 @@ pub struct ColumnDifference {
 
 impl ColumnDifference {
     /// The action of an `alter table` that mends it.
-    fn alteration(&self) -> String {
+    pub(crate) fn alteration(&self) -> String {
         let name = lake_postgres::quote_identifier(&self.name);
         match (&self.wanted, &self.has) {
             (Some(wanted), Some(_)) => format!("alter column {name} type {wanted} using {name}::{wanted}"),

@@ -1,11 +1,10 @@
-//! What the target has already, and whether the lake's tables fit it.
+//! What the target has already.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lake_postgres::{CatalogColumn, Connection};
 
-use crate::plan::TablePlan;
-use crate::{ColumnDifference, Error, MissingType, Result, TableDifference, TargetTable};
+use crate::{Error, Result, TargetTable};
 
 const FIND: &str = "\
     select w.place, c.oid, c.relkind::text \
@@ -95,91 +94,4 @@ pub(crate) async fn schemas(connection: &Connection, names: &[&str]) -> Result<B
         .await
         .map_err(lake_postgres::Error::query("look for the target's schemas"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-/// Refuses types that the target lacks. What passes here is a type and nothing else, and may stand
-/// in a statement.
-///
-/// # Errors
-/// [`Error::MissingTypes`] with every column of such a type.
-pub(crate) async fn check_types(connection: &Connection, plans: &[TablePlan]) -> Result<()> {
-    let wanted: BTreeSet<&str> = plans
-        .iter()
-        .flat_map(|plan| &plan.columns)
-        .map(|column| column.type_name.as_str())
-        .collect();
-    let wanted: Vec<&str> = wanted.into_iter().collect();
-    let rows = connection
-        .query(
-            "select t from unnest($1::text[]) t where to_regtype(t) is null",
-            &[&wanted],
-        )
-        .await
-        .map_err(lake_postgres::Error::query("look for the columns' types in the target"))?;
-    let missing: BTreeSet<&str> = rows.iter().map(|row| row.get(0)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let columns = plans
-        .iter()
-        .flat_map(|plan| plan.columns.iter().map(move |column| (plan, column)))
-        .filter(|(_, column)| missing.contains(column.type_name.as_str()))
-        .map(|(plan, column)| MissingType {
-            table: plan.label(),
-            column: column.name.clone(),
-            type_name: column.type_name.clone(),
-        })
-        .collect();
-    Err(Error::MissingTypes { columns })
-}
-
-/// Refuses tables whose columns are not those of the lake.
-///
-/// # Errors
-/// [`Error::Columns`] with every such table.
-pub(crate) fn check_columns(plans: &[TablePlan], existing: &[Option<Existing>]) -> Result<()> {
-    let tables: Vec<TableDifference> = plans
-        .iter()
-        .zip(existing)
-        .filter_map(|(plan, existing)| {
-            let columns = differences(plan, existing.as_ref()?);
-            (!columns.is_empty()).then(|| TableDifference {
-                target: plan.target.clone(),
-                columns,
-            })
-        })
-        .collect();
-    if tables.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Columns { tables })
-    }
-}
-
-/// Names and types decide: the order of columns does not matter, and whether they may be NULL, and
-/// what the key is, are the target's own business once the table is there. So are further columns,
-/// as long as a row can do without a value for them.
-pub(crate) fn differences(plan: &TablePlan, existing: &Existing) -> Vec<ColumnDifference> {
-    let mut differences = Vec::new();
-    for column in &plan.columns {
-        let has = existing.column(&column.name).map(|has| &has.type_name);
-        if has != Some(&column.type_name) {
-            differences.push(ColumnDifference {
-                name: column.name.clone(),
-                wanted: Some(column.type_name.clone()),
-                has: has.cloned(),
-            });
-        }
-    }
-    for has in &existing.columns {
-        let is_wanted = plan.columns.iter().any(|column| column.name == has.name);
-        if !is_wanted && has.not_null && !has.has_default && !has.generated && !has.identity {
-            differences.push(ColumnDifference {
-                name: has.name.clone(),
-                wanted: None,
-                has: Some(has.type_name.clone()),
-            });
-        }
-    }
-    differences
 }

@@ -16,7 +16,8 @@
 //!
 //! 1. an advisory lock for each target schema, so that two loads never mix;
 //! 2. staging tables that a killed load left are dropped: under the lock they are nobody's;
-//! 3. everything is planned and compared with what the target has;
+//! 3. everything is planned and compared with what the target has: a table whose columns do not hold
+//!    the lake's is altered, in the transaction, so that they do (`evolve`);
 //! 4. staging tables are made and filled, and the server's row counts compared with the manifest;
 //! 5. the transaction above, which also notes in `_lake_loads` which day each table holds;
 //! 6. `analyze`.
@@ -29,7 +30,9 @@
 //! not own. A table that grows and shrinks within autovacuum's reach keeps about twice its size.
 
 mod copy;
+mod declared_type;
 mod error;
+mod evolve;
 mod existing;
 mod foreign_keys;
 mod load;
@@ -45,7 +48,7 @@ mod swap;
 mod text_cast;
 mod verify;
 
-pub use error::{ColumnDifference, Error, MissingType, Result, TableDifference};
+pub use error::{ColumnDifference, Error, Result, TableDifference};
 pub use load::load;
 pub use lock::Holder;
 pub use plan::TargetTable;

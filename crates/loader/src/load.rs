@@ -7,12 +7,15 @@ use std::time::Instant;
 use lake_postgres::Connection;
 use lake_storage::Lake;
 
+use crate::evolve::Alterations;
 use crate::existing::Existing;
 use crate::plan::TablePlan;
 use crate::selection::Selection;
 use crate::staging::{self, Staging};
 use crate::swap::Swap;
-use crate::{LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, copy, existing, lock, plan};
+use crate::{
+    LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, copy, evolve, existing, lock, plan,
+};
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
 const CONNECTION_ROWS_MIN: u64 = 50_000;
@@ -35,7 +38,7 @@ pub async fn load(
 ) -> Result<LoadReport> {
     let started = Instant::now();
     let Selection { tables, inputs, guards } = Selection::read(lake, request)?;
-    let plans = plan::plan(tables, &target.schema)?;
+    let mut plans = plan::plan(tables, &target.schema)?;
     let rows = plans.iter().map(|plan| plan.table.entry.rows).sum();
     let bytes = plans.iter().map(|plan| plan.table.entry.bytes).sum();
     progress(Progress::Planned {
@@ -45,16 +48,7 @@ pub async fn load(
     });
 
     let connection = Connection::open(&target.url, &request.application_name()).await?;
-    let schemas: BTreeSet<&str> = plans.iter().map(|plan| plan.target.schema.as_str()).collect();
-    let schemas: Vec<&str> = schemas.into_iter().collect();
-    let load = Load {
-        lake,
-        target,
-        request,
-        plans: &plans,
-        schemas: &schemas,
-    };
-    let loaded = load.under_lock(&connection, &progress).await;
+    let loaded = under_lock(lake, target, request, &mut plans, &connection, &progress).await;
     lock::release(&connection).await;
     drop(guards);
     let (tables, connections) = loaded?;
@@ -72,42 +66,64 @@ pub async fn load(
     Ok(report)
 }
 
+async fn under_lock(
+    lake: &Lake,
+    target: &Target,
+    request: &LoadRequest,
+    plans: &mut [TablePlan],
+    connection: &Connection,
+    progress: &(impl Fn(Progress) + Send + Sync),
+) -> Result<(Vec<LoadedTable>, u64)> {
+    // Sorted: locks are always taken in this order.
+    let schemas: BTreeSet<String> = plans.iter().map(|plan| plan.target.schema.clone()).collect();
+    let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
+    lock::acquire(connection, &schemas).await?;
+    staging::drop_leftovers(connection, &schemas).await?;
+    let present = existing::schemas(connection, &schemas).await?;
+    evolve::replace_missing_types(connection, plans).await?;
+    let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
+    let existing = existing::find(connection, &targets).await?;
+    let alterations = evolve::evolve(connection, plans, &existing, lake.schema_change()).await?;
+    let load = Load {
+        lake,
+        target,
+        request,
+        plans,
+        present: &present,
+        existing: &existing,
+        alterations: &alterations,
+    };
+    load.run(connection, progress).await
+}
+
 struct Load<'a> {
     lake: &'a Lake,
     target: &'a Target,
     request: &'a LoadRequest,
     plans: &'a [TablePlan],
-    /// The target schemas, sorted: locks are always taken in this order.
-    schemas: &'a [&'a str],
+    /// The target schemas that are there.
+    present: &'a BTreeSet<String>,
+    existing: &'a [Option<Existing>],
+    alterations: &'a [Alterations],
 }
 
 impl Load<'_> {
-    async fn under_lock(
+    async fn run(
         &self,
         connection: &Connection,
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(Vec<LoadedTable>, u64)> {
-        lock::acquire(connection, self.schemas).await?;
-        staging::drop_leftovers(connection, self.schemas).await?;
-        let present = existing::schemas(connection, self.schemas).await?;
-        let targets: Vec<&TargetTable> = self.plans.iter().map(|plan| &plan.target).collect();
-        existing::check_types(connection, self.plans).await?;
-        let existing = existing::find(connection, &targets).await?;
-        existing::check_columns(self.plans, &existing)?;
-        crate::foreign_keys::order(connection, self.plans, &existing).await?;
-
+        crate::foreign_keys::order(connection, self.plans, self.existing).await?;
         let names: Vec<TargetTable> = (0..)
             .zip(self.plans)
-            .map(|(place, plan)| staging::name(plan, place, &self.request.run, &present))
+            .map(|(place, plan)| staging::name(plan, place, &self.request.run, self.present))
             .collect();
-        let loaded = self
-            .through_staging(connection, &names, &existing, &present, progress)
-            .await;
+        let loaded = self.through_staging(connection, &names, progress).await;
         if loaded.is_err() {
             let substitutes = names
                 .iter()
                 .map(|name| &name.schema)
-                .filter(|schema| !present.contains(*schema));
+                .filter(|schema| !self.present.contains(*schema));
             if let Err(error) = staging::drop_all(connection, names.iter(), substitutes).await {
                 tracing::warn!(%error, "the next load will drop the staging tables");
             }
@@ -121,11 +137,9 @@ impl Load<'_> {
         &self,
         connection: &Connection,
         names: &[TargetTable],
-        existing: &[Option<Existing>],
-        present: &BTreeSet<String>,
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(Vec<LoadedTable>, u64)> {
-        let stagings = staging::create(connection, self.plans, names.to_vec(), present).await?;
+        let stagings = staging::create(connection, self.plans, names.to_vec(), self.present).await?;
         let others = self.further_connections().await;
         let work = Work {
             lake: self.lake,
@@ -142,15 +156,16 @@ impl Load<'_> {
         let swap = Swap {
             request: self.request,
             plans: self.plans,
-            existing,
+            existing: self.existing,
+            alterations: self.alterations,
             stagings: &stagings,
-            present,
+            present: self.present,
         };
         let mut elapsed = swap.run(connection).await?;
         for (place, elapsed_ms) in filled.into_iter().flatten() {
             elapsed[place] += elapsed_ms;
         }
-        let tables = self.plans.iter().zip(existing).zip(elapsed);
+        let tables = self.plans.iter().zip(self.existing).zip(elapsed);
         let tables = tables.map(|((plan, existing), elapsed_ms)| LoadedTable {
             source: plan.table.source.clone(),
             name: plan.table.name.clone(),

@@ -56,6 +56,10 @@ pub(crate) struct ColumnPlan {
     pub(crate) data_type: DataType,
     /// Its type as `format_type` prints it.
     pub(crate) type_name: String,
+    /// The type that it has in the target, which holds the values of `type_name`.
+    pub(crate) target_type: String,
+    /// The type that it had in its source, where the target lacks that.
+    pub(crate) missing_type: Option<String>,
     pub(crate) not_null: bool,
     /// Its place in the primary key.
     pub(crate) primary_key: Option<u32>,
@@ -143,7 +147,9 @@ fn column(label: &str, field: &Field, from_postgres: bool) -> Result<ColumnPlan>
     Ok(ColumnPlan {
         name: field.name().clone(),
         data_type: field.data_type().clone(),
+        target_type: type_name.clone(),
         type_name,
+        missing_type: None,
         not_null: metadata(METADATA_NOT_NULL).is_some_and(|value| value == "true"),
         primary_key: metadata(METADATA_PRIMARY_KEY).and_then(|place| place.parse().ok()),
     })

@@ -11,8 +11,9 @@ use arrow::datatypes::DataType;
 use lake_postgres::{CatalogColumn, ColumnCodec, Connection, TypeCatalog, postgres_type_for, quote_identifier};
 use lake_storage::RunId;
 
+use crate::declared_type::is_text;
 use crate::existing::{self, Existing};
-use crate::plan::{NAME_BYTES_MAX, TablePlan};
+use crate::plan::{ColumnPlan, NAME_BYTES_MAX, TablePlan};
 use crate::text_cast::TextCasts;
 use crate::{Error, Result, TargetTable};
 
@@ -32,7 +33,7 @@ pub(crate) struct Staging {
 pub(crate) struct StagedColumn {
     /// How its values are sent.
     pub(crate) codec: ColumnCodec,
-    /// The value in the column's own type.
+    /// The value in the type that the column has in the target.
     pub(crate) expression: String,
 }
 
@@ -190,25 +191,38 @@ pub(crate) async fn create(
         .map(|(((plan, table), made), codecs)| {
             let columns = plan.columns.iter().zip(&made.columns).zip(codecs);
             let columns = columns
-                .map(|((column, made), codec)| staged_column(&casts, &column.name, made, codec))
+                .map(|((column, made), codec)| staged_column(&catalog, &casts, column, made, codec))
                 .collect();
             Staging { table, columns }
         })
         .collect())
 }
 
-fn staged_column(casts: &TextCasts, name: &str, made: &CatalogColumn, codec: Option<ColumnCodec>) -> StagedColumn {
-    let quoted = quote_identifier(name);
-    match codec {
-        Some(codec) => StagedColumn {
-            codec,
-            expression: quoted,
-        },
-        None => StagedColumn {
-            codec: ColumnCodec::Text,
-            expression: casts.expression(&quoted, made.type_oid, &made.type_name),
-        },
-    }
+fn staged_column(
+    catalog: &TypeCatalog,
+    casts: &TextCasts,
+    column: &ColumnPlan,
+    made: &CatalogColumn,
+    codec: Option<ColumnCodec>,
+) -> StagedColumn {
+    let quoted = quote_identifier(&column.name);
+    let keeps_type = column.target_type == column.type_name;
+    let (codec, expression) = match codec {
+        Some(codec) if keeps_type => (codec, quoted),
+        Some(codec) if is_text(&column.target_type) => (codec, catalog.as_text(&quoted, made.type_oid)),
+        Some(codec) => (codec, quoted),
+        None if !keeps_type && is_text(&column.target_type) => (ColumnCodec::Text, quoted),
+        None => {
+            let own = casts.expression(&quoted, made.type_oid, &made.type_name);
+            (ColumnCodec::Text, own)
+        }
+    };
+    let expression = if keeps_type || is_text(&column.target_type) {
+        expression
+    } else {
+        format!("({expression})::{}", column.target_type)
+    };
+    StagedColumn { codec, expression }
 }
 
 /// How values of an Arrow type are sent to a column of the server as they are; `None` if they can't.

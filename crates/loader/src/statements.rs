@@ -13,7 +13,7 @@ pub(crate) fn create_table(plan: &TablePlan) -> String {
         .iter()
         .map(|column| {
             let not_null = if column.not_null { " not null" } else { "" };
-            format!("{} {}{not_null}", quote_identifier(&column.name), column.type_name)
+            format!("{} {}{not_null}", quote_identifier(&column.name), column.target_type)
         })
         .collect();
     format!("create table {} ({})", plan.target.quoted(), columns.join(", "))

@@ -10,6 +10,7 @@ use std::time::Instant;
 use lake_postgres::{Connection, quote_identifier, quote_literal};
 use tokio_postgres::error::SqlState;
 
+use crate::evolve::{self, Alterations};
 use crate::existing::{self, Existing};
 use crate::foreign_keys::{self, Order};
 use crate::plan::TablePlan;
@@ -23,12 +24,16 @@ const BEGIN: &str = "\
     set local synchronize_seqscans = off; \
     set constraints all deferred";
 
+const ALTERATION: &str = "the alteration of its columns";
+
 /// The tables of a load, ready to be put in place.
 pub(crate) struct Swap<'a> {
     pub(crate) request: &'a LoadRequest,
     pub(crate) plans: &'a [TablePlan],
     /// What the plans were compared with.
     pub(crate) existing: &'a [Option<Existing>],
+    /// What has to be altered about these.
+    pub(crate) alterations: &'a [Alterations],
     pub(crate) stagings: &'a [Staging],
     /// The target schemas that are there.
     pub(crate) present: &'a BTreeSet<String>,
@@ -67,6 +72,7 @@ impl Swap<'_> {
             .await
             .map_err(query("create the target schema"))?;
 
+        self.alter(connection).await?;
         let elapsed = self.replace(connection, &order).await?;
         for (plan, existing) in self.plans.iter().zip(self.existing) {
             self.advance_sequences(connection, plan, existing.as_ref()).await?;
@@ -123,6 +129,17 @@ impl Swap<'_> {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Before any row changes: a table with deferred checks to come can't be altered.
+    async fn alter(&self, connection: &Connection) -> Result<()> {
+        for ((plan, existing), alterations) in self.plans.iter().zip(self.existing).zip(self.alterations) {
+            let Some(existing) = existing else { continue };
+            if let Some(sql) = evolve::alter_table(plan, existing, alterations) {
+                execute(connection, &plan.target, ALTERATION, &sql).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn replace(&self, connection: &Connection, order: &Order) -> Result<Vec<u64>> {
@@ -221,6 +238,9 @@ pub(crate) fn swap_error(target: &TargetTable, action: &'static str) -> impl FnO
             }
             Some(&SqlState::CHECK_VIOLATION | &SqlState::NOT_NULL_VIOLATION | &SqlState::UNIQUE_VIOLATION) => {
                 "; the constraint is the target's own: mend the rows at their source, or drop it"
+            }
+            Some(&SqlState::FEATURE_NOT_SUPPORTED) if action == ALTERATION => {
+                "; drop the views that use the column, load, and create them again"
             }
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 "; the role of the target's URL needs the right to do it, and past row-level security"

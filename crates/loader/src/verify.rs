@@ -9,13 +9,17 @@ use std::pin::pin;
 
 use futures::StreamExt as _;
 use lake_postgres::copy::{CopyDigest, Digest};
-use lake_postgres::{ColumnCodec, Connection, Error as PgError, TypeCatalog, quote_identifier};
+use lake_postgres::{
+    CatalogColumn, ColumnCodec, Connection, Error as PgError, TypeCatalog, postgres_type_for, quote_identifier,
+};
 use lake_storage::{Lake, RunDate};
 use serde::Serialize;
 
 use crate::copy::CopyStream;
+use crate::declared_type::is_text;
+use crate::evolve;
 use crate::existing::{self, Existing};
-use crate::plan::{self, TablePlan};
+use crate::plan::{self, ColumnPlan, TablePlan};
 use crate::selection::Selection;
 use crate::staging::native_codec;
 use crate::{Error, LoadRequest, Result, Target, TargetTable, loads};
@@ -91,19 +95,20 @@ impl fmt::Display for Mismatch {
 #[tracing::instrument(skip_all, fields(date = %request.date))]
 pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Result<VerifyReport> {
     let selection = Selection::read(lake, request)?;
-    let plans = plan::plan(selection.tables.clone(), &target.schema)?;
+    let mut plans = plan::plan(selection.tables.clone(), &target.schema)?;
     let connection = Connection::open(&target.url, &request.application_name()).await?;
     connection
         .batch_execute("begin isolation level repeatable read read only")
         .await
         .map_err(PgError::query("begin the transaction"))?;
+    evolve::replace_missing_types(&connection, &mut plans).await?;
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(&connection, &targets).await?;
     let oids: Vec<u32> = existing.iter().flatten().map(|table| table.oid).collect();
     let catalog = TypeCatalog::of_relations(&connection, &oids).await?;
 
     let mut tables = Vec::with_capacity(plans.len());
-    for (plan, existing) in plans.iter().zip(&existing) {
+    for (plan, existing) in plans.iter_mut().zip(&existing) {
         let mismatch = match existing {
             None => Some(Mismatch::MissingTable),
             Some(existing) => compare(lake, &connection, &catalog, plan, existing).await?,
@@ -127,10 +132,10 @@ async fn compare(
     lake: &Lake,
     connection: &Connection,
     catalog: &TypeCatalog,
-    plan: &TablePlan,
+    plan: &mut TablePlan,
     existing: &Existing,
 ) -> Result<Option<Mismatch>> {
-    let differences = existing::differences(plan, existing);
+    let differences = evolve::settle(plan, existing);
     if !differences.is_empty() {
         return Ok(Some(Mismatch::Columns {
             differences: differences.iter().map(ToString::to_string).collect(),
@@ -142,17 +147,9 @@ async fn compare(
         let Some(has) = existing.column(&column.name) else {
             continue; // `differences` has named it
         };
-        let quoted = quote_identifier(&column.name);
-        match native_codec(catalog, &column.data_type, has) {
-            Some(codec) => {
-                selected.push(quoted);
-                codecs.push(codec);
-            }
-            None => {
-                selected.push(catalog.select(&quoted, has.type_oid, has.type_modifier, true).0);
-                codecs.push(ColumnCodec::Text);
-            }
-        }
+        let (expression, codec) = comparable(catalog, column, has);
+        selected.push(expression);
+        codecs.push(codec);
     }
     let sql = format!(
         "copy (select {} from {}) to stdout (format binary)",
@@ -161,8 +158,53 @@ async fn compare(
     );
     let of_lake = lake_digest(CopyStream::open(lake, plan, codecs.into_iter())?, plan);
     let of_target = target_digest(connection, &sql, plan);
-    let (of_lake, of_target) = futures::future::try_join(of_lake, of_target).await?;
-    Ok(mismatch(plan, &of_lake, &of_target))
+    let control = |sql: &'static str| async move {
+        let done = connection.batch_execute(sql).await;
+        done.map_err(PgError::query("mark a place in the transaction"))
+    };
+    control("savepoint compared").await?;
+    match futures::future::try_join(of_lake, of_target).await {
+        Ok((of_lake, of_target)) => Ok(mismatch(plan, &of_lake, &of_target)),
+        // A value of the target has no place in the lake's type.
+        Err(Error::Postgres(PgError::Query { source, .. }))
+            if source
+                .code()
+                .is_some_and(|code| code.code().starts_with(DATA_EXCEPTION)) =>
+        {
+            control("rollback to savepoint compared").await?;
+            let retyped = plan.columns.iter().filter(|c| c.target_type != c.type_name);
+            Ok(Some(Mismatch::Content {
+                columns: retyped.map(|column| column.name.clone()).collect(),
+            }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The class of the server's errors for values that a type can't hold.
+const DATA_EXCEPTION: &str = "22";
+
+/// What to select of the target so that it compares with the lake's column, and how it travels.
+fn comparable(catalog: &TypeCatalog, column: &ColumnPlan, has: &CatalogColumn) -> (String, ColumnCodec) {
+    let quoted = quote_identifier(&column.name);
+    let has_own_type = has.type_name == column.type_name;
+    let native = native_codec(catalog, &column.data_type, has);
+    match (native, postgres_type_for(&column.data_type)) {
+        (Some(codec), _) if has_own_type => (quoted, codec),
+        // In the lake's type: 1.50 of the lake may be 1.5000 in a target of more digits.
+        (_, Some((type_name, codec))) if !has_own_type && codec != ColumnCodec::Text => {
+            (format!("{quoted}::{type_name}"), codec)
+        }
+        (Some(codec), _) => (quoted, codec),
+        (None, _) => {
+            let own = if has_own_type || is_text(&has.type_name) {
+                quoted
+            } else {
+                format!("({quoted}::{})", column.type_name)
+            };
+            (catalog.as_text(&own, has.type_oid), ColumnCodec::Text)
+        }
+    }
 }
 
 async fn lake_digest(stream: CopyStream, plan: &TablePlan) -> Result<Digest> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod connections;
+mod evolution;
 mod failures;
 mod first_load;
 mod fixture;

@@ -67,7 +67,17 @@ async fn differences_are_found_and_named() {
         verify(&fixture).await.tables[0].loaded_day.as_deref(),
         Some("2021-01-05")
     );
-    fixture.execute("alter table orders alter column id type bigint").await;
-    let differences = vec!["id: wanted integer, has bigint".to_owned()];
+    fixture
+        .execute("alter table orders alter column id type bigint, drop column extra")
+        .await;
+    let differences = vec!["extra: wanted jsonb, is not there".to_owned()];
     assert_eq!(mismatch(&fixture).await, Some(Mismatch::Columns { differences }));
+    // A wider type is as good, as long as its values are the lake's.
+    fixture.execute("alter table orders add column extra text").await;
+    fixture.load(monday()).await.unwrap();
+    assert_eq!(mismatch(&fixture).await, None);
+    fixture
+        .execute("update orders set id = 5000000000, extra = 'none' where id = 1")
+        .await;
+    assert_eq!(mismatch(&fixture).await, content(&["id", "extra"]));
 }

@@ -26,6 +26,16 @@ pub(crate) fn encode(text: &str) -> Option<u8> {
     }
 }
 
+/// The SQL that gives a column's text, whatever the server prints.
+pub(crate) fn expression(column: &str) -> String {
+    let byte = format!("(256 + {column}::pg_catalog.int4)");
+    format!(
+        "case when {column}::pg_catalog.int4 < 0 \
+         then pg_catalog.concat(E'\\\\', {byte} / 64, {byte} / 8 % 8, {byte} % 8) \
+         else pg_catalog.textin(pg_catalog.charout({column})) end"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

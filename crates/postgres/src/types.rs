@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
+use crate::char_text;
+
 /// Field metadata: the column's type as `format_type` prints it, e.g. `numeric(15,2)`.
 pub const METADATA_TYPE: &str = "postgres.type";
 /// Field metadata: `true` where the column is NOT NULL.
@@ -197,19 +199,28 @@ impl TypeCatalog {
     /// The SQL that gives a column in the form in which it travels, and that form.
     ///
     /// Text comes from the type's own output function: a cast to text is another thing for some
-    /// types (it trims `char(n)`, writes booleans out, adds `/32` to addresses). The value is first
-    /// made one that the function takes: that of enums takes no domain, and `refcursor` has text's.
+    /// types (it trims `char(n)`, writes booleans out, adds `/32` to addresses).
     pub fn select(&self, column: &str, oid: u32, modifier: i32, as_text: bool) -> (String, ColumnCodec) {
         match self.native_codec(oid, modifier) {
             Some(codec) if !as_text || matches!(codec, ColumnCodec::Text | ColumnCodec::Char) => (column.into(), codec),
-            _ => {
-                let printed = self.types.get(&self.base(oid)).map_or_else(
-                    || format!("pg_catalog.textout({column}::pg_catalog.text)"),
-                    |t| format!("{}({column}::{})", t.output, t.printed_as),
-                );
-                (format!("pg_catalog.textin({printed})"), ColumnCodec::Text)
-            }
+            _ => (self.as_text(column, oid), ColumnCodec::Text),
         }
+    }
+
+    /// The SQL that gives a column as the text that its type's output function prints.
+    ///
+    /// The value is first made one that the function takes: that of enums takes no domain, and
+    /// `refcursor` has text's.
+    pub fn as_text(&self, column: &str, oid: u32) -> String {
+        let base = self.base(oid);
+        if base == oid::CHAR {
+            return char_text::expression(column);
+        }
+        let printed = self.types.get(&base).map_or_else(
+            || format!("pg_catalog.textout({column}::pg_catalog.text)"),
+            |t| format!("{}({column}::{})", t.output, t.printed_as),
+        );
+        format!("pg_catalog.textin({printed})")
     }
 
     /// The element-wise comparison of a target column's type with a codec: whether values encoded

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use lake_storage::{RunDate, TableEntry};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use lake_storage::{RunDate, TableEntry, common_type};
 
 use crate::{Error, Result};
 
@@ -74,51 +74,4 @@ impl Column {
 
 fn nullable(field: &Field) -> FieldRef {
     Arc::new(field.clone().with_nullable(true))
-}
-
-/// The type that holds every value of both exactly, if there is one.
-fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Decimal128, Float32, Float64, Int16, Int32, Int64, List};
-    Some(match (a, b) {
-        _ if a == b => a.clone(),
-        (Int16, Int32) | (Int32, Int16) => Int32,
-        (Int16 | Int32, Int64) | (Int64, Int16 | Int32) => Int64,
-        (Float32, Float64) | (Float64, Float32) => Float64,
-        (Int16 | Int32, Float64) | (Float64, Int16 | Int32) => Float64,
-        (Decimal128(p, s), Decimal128(q, t)) => {
-            let scale = *s.max(t);
-            let whole = (i16::from(*p) - i16::from(*s)).max(i16::from(*q) - i16::from(*t));
-            let precision = u8::try_from(whole + i16::from(scale)).ok()?;
-            (precision <= 38).then_some(Decimal128(precision, scale))?
-        }
-        (List(item), List(other)) => {
-            let data_type = common_type(item.data_type(), other.data_type())?;
-            List(Arc::new(
-                Field::clone(item).with_data_type(data_type).with_nullable(true),
-            ))
-        }
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_exact_types_are_common() {
-        use DataType::{Boolean, Decimal128, Float32, Float64, Int16, Int64, Utf8};
-        let cases = [
-            (Int16, Int64, Some(Int64)),
-            (Float64, Float32, Some(Float64)),
-            (Decimal128(10, 2), Decimal128(12, 4), Some(Decimal128(12, 4))),
-            (Decimal128(38, 0), Decimal128(2, 2), None),
-            (Int64, Float64, None),
-            (Boolean, Utf8, None),
-        ];
-        for (a, b, expected) in cases {
-            assert_eq!(common_type(&a, &b), expected, "{a} and {b}");
-            assert_eq!(common_type(&b, &a), expected, "{b} and {a}");
-        }
-    }
 }

@@ -1,7 +1,7 @@
-//! One Delta commit replaces one day of one table.
+//! One Delta commit replaces a day of a table.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow as _;
@@ -13,66 +13,119 @@ use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::TryStreamExt as _;
 use serde_json::json;
 
-use crate::schema::{EXTRACT_DATE, to_kernel, union_schema};
+use crate::disk;
+use crate::schema::{EXTRACT_DATE, to_kernel};
 use crate::{DataFile, Error, Lake, Result, RunDate, RunId};
 
-/// Makes `files` all that the table has for `date`, creating the table where it is not there yet.
-///
-/// Returns the version. With no schema the day is removed from a table that exists.
-pub(crate) async fn replace_day(
-    folder: &Path,
-    table: &str,
-    schema: Option<&Schema>,
-    date: RunDate,
-    files: &[DataFile],
-    run: &RunId,
-) -> Result<u64> {
-    let delta = |source: DeltaTableError| Error::Delta {
-        path: folder.into(),
-        source: Box::new(source),
-    };
-    let mut handle = open(folder).map_err(delta)?;
-    let properties = CommitProperties::default().with_metadata([("lake.run".to_owned(), json!(run))]);
-    let adds = files.iter().map(|file| Action::Add(add(date, file)));
+/// A table's Delta log, read up to its latest version.
+pub(crate) struct Table {
+    folder: PathBuf,
+    name: String,
+    handle: DeltaTable,
+    /// Its columns but for the partition column; none if it isn't there yet.
+    pub(crate) columns: Option<Schema>,
+}
 
-    if !handle.verify_deltatable_existence().await.map_err(delta)? {
-        let Some(schema) = schema else { return Ok(0) };
-        let created = CreateBuilder::new()
-            .with_log_store(handle.log_store())
-            .with_table_name(table)
-            .with_columns(delta_fields(table, schema)?)
-            .with_partition_columns([EXTRACT_DATE])
-            .with_commit_properties(properties)
-            .with_actions(adds)
+impl Table {
+    /// Reads a table's log, if it is there.
+    pub(crate) async fn open(folder: PathBuf, name: &str) -> Result<Self> {
+        let delta = delta_error(&folder);
+        let mut handle = open(&folder).map_err(&delta)?;
+        let exists = folder.is_dir() && handle.verify_deltatable_existence().await.map_err(&delta)?;
+        let columns = if exists {
+            handle.load().await.map_err(&delta)?;
+            Some(own_columns(&handle, &folder, name)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            folder,
+            name: name.into(),
+            handle,
+            columns,
+        })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The version that the next commit makes.
+    pub(crate) fn next_version(&self) -> u64 {
+        match self.columns {
+            Some(_) => self.handle.version().unwrap_or_default() + 1,
+            None => 0,
+        }
+    }
+
+    /// Makes `files` all that the table has for the given days, in one commit with its columns, creating
+    /// the table where it is not there yet; returns the version.
+    ///
+    /// Without columns they stay as they are: that is for days which leave the table.
+    pub(crate) async fn replace(
+        self,
+        columns: Option<&Schema>,
+        days: &BTreeMap<RunDate, Vec<DataFile>>,
+        run: &RunId,
+    ) -> Result<u64> {
+        let delta = delta_error(&self.folder);
+        let properties = CommitProperties::default().with_metadata([("lake.run".to_owned(), json!(run))]);
+        let adds = |present: &BTreeSet<String>| -> Vec<Action> {
+            let files = days
+                .iter()
+                .flat_map(|(date, files)| files.iter().map(move |file| (*date, file)));
+            files
+                .filter(|(_, file)| !present.contains(&file.path))
+                .map(|(date, file)| Action::Add(add(date, file)))
+                .collect()
+        };
+        let Some(own) = &self.columns else {
+            let Some(columns) = columns else { return Ok(0) };
+            disk::create_dir_all(&self.folder)?;
+            let created = CreateBuilder::new()
+                .with_log_store(self.handle.log_store())
+                .with_table_name(&self.name)
+                .with_columns(delta_fields(&self.name, columns)?)
+                .with_partition_columns([EXTRACT_DATE])
+                .with_commit_properties(properties)
+                .with_actions(adds(&BTreeSet::new()))
+                .await
+                .map_err(&delta)?;
+            return Ok(created.version().unwrap_or_default());
+        };
+
+        let (mut actions, present) = removals(&self.handle, days).await.map_err(&delta)?;
+        if let Some(columns) = columns {
+            actions.extend(alter(&self.handle, &self.folder, &self.name, own, columns)?);
+        }
+        actions.extend(adds(&present));
+        if actions.is_empty() {
+            return Ok(self.handle.version().unwrap_or_default());
+        }
+        let dates: Vec<String> = days.keys().map(|date| format!("'{date}'")).collect();
+        let commit = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(
+                Some(self.handle.snapshot().map_err(&delta)?),
+                self.handle.log_store(),
+                DeltaOperation::Write {
+                    mode: SaveMode::Overwrite,
+                    partition_by: Some(vec![EXTRACT_DATE.into()]),
+                    predicate: Some(format!("{EXTRACT_DATE} in ({})", dates.join(", "))),
+                },
+            )
             .await
-            .map_err(delta)?;
-        return Ok(created.version().unwrap_or_default());
+            .map_err(&delta)?;
+        Ok(commit.version())
     }
+}
 
-    handle.load().await.map_err(delta)?;
-    let mut actions = removals(&handle, date).await.map_err(delta)?;
-    if actions.is_empty() && schema.is_none() {
-        return Ok(handle.version().unwrap_or_default());
+fn delta_error(folder: &Path) -> impl Fn(DeltaTableError) -> Error + use<> {
+    let path = folder.to_path_buf();
+    move |source| Error::Delta {
+        path: path.clone(),
+        source: Box::new(source),
     }
-    if let Some(schema) = schema {
-        actions.extend(evolve(&handle, folder, table, schema)?);
-    }
-    actions.extend(adds);
-    let state = handle.snapshot().map_err(delta)?;
-    let commit = CommitBuilder::from(properties)
-        .with_actions(actions)
-        .build(
-            Some(state),
-            handle.log_store(),
-            DeltaOperation::Write {
-                mode: SaveMode::Overwrite,
-                partition_by: Some(vec![EXTRACT_DATE.into()]),
-                predicate: Some(format!("{EXTRACT_DATE} = '{date}'")),
-            },
-        )
-        .await
-        .map_err(delta)?;
-    Ok(commit.version())
 }
 
 impl Lake {
@@ -86,16 +139,7 @@ impl Lake {
         if !folder.is_dir() {
             return Ok(None);
         }
-        let delta = |source: DeltaTableError| Error::Delta {
-            path: folder.clone(),
-            source: Box::new(source),
-        };
-        let mut handle = open(&folder).map_err(delta)?;
-        if !handle.verify_deltatable_existence().await.map_err(delta)? {
-            return Ok(None);
-        }
-        handle.load().await.map_err(delta)?;
-        own_columns(&handle, &folder, table).map(Some)
+        Ok(Table::open(folder, table).await?.columns)
     }
 }
 
@@ -107,10 +151,7 @@ fn open(folder: &Path) -> deltalake::DeltaResult<DeltaTable> {
 
 /// A loaded table's columns but for the partition column.
 fn own_columns(handle: &DeltaTable, folder: &Path, table: &str) -> Result<Schema> {
-    let state = handle.snapshot().map_err(|source| Error::Delta {
-        path: folder.into(),
-        source: Box::new(source),
-    })?;
+    let state = handle.snapshot().map_err(delta_error(folder))?;
     let all: Schema = state
         .schema()
         .as_ref()
@@ -137,44 +178,47 @@ fn add(date: RunDate, file: &DataFile) -> Add {
     }
 }
 
-async fn removals(table: &DeltaTable, date: RunDate) -> deltalake::DeltaResult<Vec<Action>> {
-    let day = date.to_string();
+/// What of the days leaves the table, and the paths of what stays.
+async fn removals(
+    table: &DeltaTable,
+    days: &BTreeMap<RunDate, Vec<DataFile>>,
+) -> deltalake::DeltaResult<(Vec<Action>, BTreeSet<String>)> {
+    let days: BTreeMap<String, BTreeSet<&str>> = days
+        .iter()
+        .map(|(date, files)| (date.to_string(), files.iter().map(|file| file.path.as_str()).collect()))
+        .collect();
     let log_store = table.log_store();
     let snapshot = table.snapshot()?.snapshot();
     let mut removals = Vec::new();
+    let mut present = BTreeSet::new();
     let mut files = snapshot.file_views(log_store.as_ref(), None);
     while let Some(file) = files.try_next().await? {
-        if file.partition_values_map().get(EXTRACT_DATE) == Some(&Some(day.clone())) {
-            removals.push(Action::Remove(file.remove_action(true)));
+        let Some(Some(date)) = file.partition_values_map().remove(EXTRACT_DATE) else {
+            continue;
+        };
+        let Some(wanted) = days.get(&date) else { continue };
+        let remove = file.remove_action(true);
+        if wanted.contains(remove.path.as_str()) {
+            present.insert(remove.path);
+        } else {
+            removals.push(Action::Remove(remove));
         }
     }
-    Ok(removals)
+    Ok((removals, present))
 }
 
-/// The actions that make room in an existing table for the day's columns.
-fn evolve(handle: &DeltaTable, folder: &Path, table: &str, schema: &Schema) -> Result<Vec<Action>> {
-    let delta = |source: DeltaTableError| Error::Delta {
-        path: folder.into(),
-        source: Box::new(source),
-    };
-    let state = handle.snapshot().map_err(delta)?;
-    let own = own_columns(handle, folder, table)?;
-    // Through Delta's own types, so that what Delta does not keep makes no difference.
-    let day: Schema = (&to_kernel(table, schema)?)
-        .try_into_arrow()
-        .map_err(|source| Error::Schema {
-            table: table.into(),
-            source,
-        })?;
-    let union = union_schema(table, folder, &own, &day)?;
-    if union == own {
+/// The actions that give an existing table its new columns.
+fn alter(handle: &DeltaTable, folder: &Path, table: &str, own: &Schema, columns: &Schema) -> Result<Vec<Action>> {
+    if columns == own {
         return Ok(Vec::new());
     }
-    let fields = delta_fields(table, &union)?;
+    let delta = delta_error(folder);
+    let state = handle.snapshot().map_err(&delta)?;
+    let fields = delta_fields(table, columns)?;
     let kernel = deltalake::kernel::StructType::try_new(fields).map_err(|e| delta(e.into()))?;
     let mut actions = Vec::new();
-    if needs_timestamp_ntz(&union) && !needs_timestamp_ntz(&own) {
-        actions.push(Action::Protocol(with_timestamp_ntz(state.protocol()).map_err(delta)?));
+    if needs_timestamp_ntz(columns) && !needs_timestamp_ntz(own) {
+        actions.push(Action::Protocol(with_timestamp_ntz(state.protocol()).map_err(&delta)?));
     }
     let metadata = state
         .metadata()

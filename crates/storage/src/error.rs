@@ -1,8 +1,9 @@
 //! What can go wrong in the lake.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use crate::{Holder, MissingStep, RunDate};
+use crate::{ColumnChange, Holder, MissingStep, RunDate};
 
 /// A failure of the lake: which path, table or day, with the cause in `source`.
 #[derive(Debug, thiserror::Error)]
@@ -52,32 +53,46 @@ pub enum Error {
         /// The cause.
         source: arrow::error::ArrowError,
     },
-    /// A column's name can't be held by Delta.
-    #[error("table {table}, column {column:?}: {reason}")]
-    ColumnName {
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// A column's type is not the one that the table's other days have.
+    /// Columns whose names Delta can't hold.
     #[error(
-        "table {table}, column {column}: it is {new} now, while the table has {old} from other days; \
-         move the folder {} away to start the table anew, without those days", folder.display()
+        "table {table}: {}\n  rename in the config, under the table (in a query, with `as`):\n    {}",
+        columns.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "), rename_line(columns)
     )]
-    ColumnType {
+    ColumnNames {
         /// The table.
         table: String,
-        /// The column.
-        column: String,
-        /// Its type in the table.
-        old: String,
-        /// Its type in the new day.
-        new: String,
-        /// The table's folder.
-        folder: PathBuf,
+        /// Every such column.
+        columns: Vec<RefusedColumn>,
+    },
+    /// A table without columns, which Parquet and Delta do not know.
+    #[error("table {table} has no columns, and a Delta table needs one: leave it out with `tables: [\"!{table}\"]`")]
+    NoColumns {
+        /// The table.
+        table: String,
+    },
+    /// A column whose values of all days no type holds.
+    #[error("{change}; no type holds both: leave the column out, or rename it so that it is a new one")]
+    ColumnType {
+        /// The column with both types.
+        change: Box<ColumnChange>,
+    },
+    /// Columns that changed where the config allows no change.
+    #[error(
+        "the config says `schema_change: freeze`, and columns changed:\n  {}\n  \
+         mend the source, or write `schema_change: evolve` and run this again",
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
+    )]
+    Frozen {
+        /// Every change.
+        changes: Vec<ColumnChange>,
+    },
+    /// A value of an earlier day that the column's new type can't hold.
+    #[error("the rows of {} can't be written with the column types that the table has now", path.display())]
+    Retype {
+        /// The Parquet file.
+        path: PathBuf,
+        /// The value.
+        source: arrow::error::ArrowError,
     },
     /// A name that is too long for a folder.
     #[error("the name {name:?} makes a folder name of more than 255 bytes: rename it")]
@@ -127,3 +142,29 @@ pub enum Error {
 
 /// The result of an operation on the lake.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A column whose name Delta can't hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedColumn {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: &'static str,
+    /// A name that it could have.
+    pub rename: String,
+}
+
+impl fmt::Display for RefusedColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "column {:?}: {}", self.name, self.reason)
+    }
+}
+
+fn rename_line(columns: &[RefusedColumn]) -> String {
+    let renames = columns.iter().map(|column| {
+        // JSON's strings are YAML's.
+        let name = serde_json::Value::String(column.name.clone());
+        format!("{name}: {}", column.rename)
+    });
+    format!("rename: {{{}}}", renames.collect::<Vec<_>>().join(", "))
+}

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use crate::disk;
 use crate::lock::{Acquired, FileLock};
 use crate::name::{decode_segment, encode_segment};
-use crate::{BatchReader, Error, Manifest, ReadGuard, Result, RunDate, RunId, TableEntry};
+use crate::{BatchReader, Error, Manifest, ReadGuard, Result, RunDate, RunId, SchemaChange, TableEntry};
 
 /// A lake on the local disk.
 #[derive(Clone, Debug)]
 pub struct Lake {
     root: PathBuf,
+    schema_change: SchemaChange,
 }
 
 impl Lake {
@@ -21,7 +22,20 @@ impl Lake {
     /// [`Error::Io`] if a relative path can't be made absolute.
     pub fn at(root: &Path) -> Result<Self> {
         let root = std::path::absolute(root).map_err(disk::io("use", root))?;
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            schema_change: SchemaChange::default(),
+        })
+    }
+
+    /// Says what runs may change about the columns of the lake's tables, and of the target's.
+    pub fn with_schema_change(self, schema_change: SchemaChange) -> Self {
+        Self { schema_change, ..self }
+    }
+
+    /// What runs may change about the columns of tables.
+    pub fn schema_change(&self) -> SchemaChange {
+        self.schema_change
     }
 
     /// The lake's folder, absolute.
@@ -113,6 +127,16 @@ impl Lake {
             .iter()
             .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
             .collect())
+    }
+
+    /// The days of a source that have a manifest, also those of single tables, in order.
+    pub(crate) fn all_days(&self, source: &str) -> Result<BTreeSet<RunDate>> {
+        let names = disk::list(&self.root.join("_manifests").join(encode_segment(source)?))?;
+        let date = |name: &String| {
+            let name = name.strip_suffix(".json")?;
+            name.strip_suffix(".partial").unwrap_or(name).parse().ok()
+        };
+        Ok(names.iter().filter_map(date).collect())
     }
 
     /// The files of a table's day, in the order of the source's rows.

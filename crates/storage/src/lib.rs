@@ -21,6 +21,7 @@ mod commit;
 mod date;
 mod disk;
 mod error;
+mod evolution;
 mod lake;
 mod lock;
 mod manifest;
@@ -28,11 +29,13 @@ mod name;
 mod parquet_file;
 mod prerequisite;
 mod publish;
+mod retype;
 mod runs;
 mod schema;
 
 pub use date::RunDate;
-pub use error::{Error, Result};
+pub use error::{Error, RefusedColumn, Result};
+pub use evolution::{ColumnChange, SchemaChange, common_type};
 pub use lake::Lake;
 pub use lock::{Holder, ReadGuard};
 pub use manifest::{DataFile, Manifest, Relation, Snapshot, TableEntry};
@@ -41,7 +44,7 @@ pub use parquet_file::{BATCH_BYTES_MAX, BatchReader, FileWriter, WrittenFile};
 pub use prerequisite::MissingStep;
 pub use publish::{Coverage, DayWriter, TableWrite};
 pub use runs::{RunId, RunLog, RunRecord, StepRecord, StepStatus};
-pub use schema::{EXTRACT_DATE, check_columns, delta_schema_string, parse_delta_schema, union_schema};
+pub use schema::{EXTRACT_DATE, check_columns, delta_schema_string, parse_delta_schema};
 
 /// The source name under which materialised queries live.
 pub const RESULTS: &str = "results";

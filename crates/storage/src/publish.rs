@@ -1,24 +1,24 @@
 //! Writing a source's day and making it visible.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 
 use arrow::datatypes::SchemaRef;
 use chrono::Utc;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::disk::{self, io};
+use crate::disk;
 use crate::lock::{FileLock, without_readers};
 use crate::name::{decode_segment, encode_segment};
+use crate::retype::Joining;
 use crate::schema::{EXTRACT_DATE, check_columns};
 use crate::{
     DataFile, Error, FileWriter, Lake, Manifest, Relation, Result, RunDate, RunId, Snapshot, TableEntry, WrittenFile,
     commit,
 };
 
-/// Tables committed at the same time; each waits for the disk most of the while.
-const COMMITS_AT_ONCE: usize = 8;
+/// Tables opened or committed at the same time; each waits for the disk most of the while.
+pub(crate) const TABLES_AT_ONCE: usize = 8;
 
 /// Which of a source's tables a run writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +59,12 @@ impl Drop for DayWriter {
 
 /// A source's day being written. Dropped before [`DayWriter::publish`], it changes nothing.
 pub struct DayWriter {
-    lake: Lake,
-    source: String,
-    date: RunDate,
-    run: RunId,
-    staging: PathBuf,
+    pub(crate) lake: Lake,
+    pub(crate) source: String,
+    pub(crate) date: RunDate,
+    pub(crate) run: RunId,
+    pub(crate) command: String,
+    pub(crate) staging: PathBuf,
     _lock: FileLock,
 }
 
@@ -83,6 +84,7 @@ impl Lake {
             source: source.into(),
             date,
             run: run.clone(),
+            command: command.into(),
             staging,
             _lock: lock,
         })
@@ -101,12 +103,16 @@ impl DayWriter {
 
     /// Makes the tables visible as the source's day, all at once, and returns the day's manifest.
     ///
+    /// A table whose columns changed gets those of all its days; where a column's type has to change
+    /// for that, the other days are rewritten, see `retype`.
+    ///
     /// # Errors
     /// [`Error::RowCount`] if a table's files do not hold the rows that were read,
-    /// [`Error::ColumnName`] for columns that the lake can't hold: nothing has changed then.
-    /// [`Error::ColumnType`], [`Error::Delta`] and [`Error::Io`] come when some tables may have been
-    /// committed; the earlier manifest, and its files, are as they were.
-    pub async fn publish(self, tables: Vec<TableWrite>, coverage: Coverage) -> Result<Manifest> {
+    /// [`Error::ColumnNames`] for columns that the lake can't hold, [`Error::ColumnType`] and
+    /// [`Error::Frozen`] for columns that changed: nothing has changed then. [`Error::Delta`] and
+    /// [`Error::Io`] come when some tables may have been committed; the earlier manifest, and its files,
+    /// are as they were.
+    pub async fn publish(self, mut tables: Vec<TableWrite>, coverage: Coverage) -> Result<Manifest> {
         for table in &tables {
             check_columns(&table.name, &table.schema)?;
             let written = table.files.iter().map(|file| file.rows).sum();
@@ -118,6 +124,12 @@ impl DayWriter {
                 });
             }
         }
+        let joining = self.join(&tables).await?;
+        let mut retyped = self.retype_other_days(&tables, &joining)?;
+        for (table, joining) in tables.iter_mut().zip(&joining) {
+            self.retype_new_day(table, joining)?;
+        }
+
         let earlier = self.lake.manifest_or_partial(&self.source, self.date)?;
         let mut manifest = Manifest {
             format: 1,
@@ -135,9 +147,13 @@ impl DayWriter {
             },
         };
 
-        let entries: Vec<(String, TableEntry)> = futures::stream::iter(&tables)
-            .map(|table| self.publish_table(table))
-            .buffer_unordered(COMMITS_AT_ONCE)
+        let joining = tables.iter().zip(joining).map(|(table, joining)| {
+            let other_days = retyped.days.remove(&table.name).unwrap_or_default();
+            (table, joining, other_days)
+        });
+        let entries: Vec<(String, TableEntry)> = futures::stream::iter(joining.collect::<Vec<_>>())
+            .map(|(table, joining, other_days)| self.publish_table(table, joining, other_days))
+            .buffer_unordered(TABLES_AT_ONCE)
             .try_collect()
             .await?;
         manifest.tables.extend(entries);
@@ -151,14 +167,17 @@ impl DayWriter {
             .collect();
         for name in &gone {
             let folder = self.lake.table_dir(&self.source, name)?;
-            commit::replace_day(&folder, name, None, self.date, &[], &self.run).await?;
+            let table = commit::Table::open(folder, name).await?;
+            let nothing = BTreeMap::from([(self.date, Vec::new())]);
+            table.replace(None, &nothing, &self.run).await?;
         }
 
         self.write_manifest(&manifest)?;
         match without_readers(&self.lake.readers_path(&self.source)?).await? {
             Some(_lock) => {
                 for name in tables.iter().map(|t| &t.name).chain(&gone) {
-                    self.remove_superseded(name, manifest.tables.get(name))?;
+                    self.remove_superseded(name, self.date, manifest.tables.get(name))?;
+                    self.end_retyping(name, &self.lake.table_dir(&self.source, name)?)?;
                 }
             }
             None => tracing::warn!(
@@ -170,11 +189,16 @@ impl DayWriter {
         Ok(manifest)
     }
 
-    async fn publish_table(&self, table: &TableWrite) -> Result<(String, TableEntry)> {
-        let folder = self.lake.table_dir(&self.source, &table.name)?;
+    async fn publish_table(
+        &self,
+        table: &TableWrite,
+        joining: Joining,
+        mut days: BTreeMap<RunDate, Vec<DataFile>>,
+    ) -> Result<(String, TableEntry)> {
+        let folder = joining.delta.folder().to_owned();
         let files = self.move_into_place(table)?;
-        let version =
-            commit::replace_day(&folder, &table.name, Some(&table.schema), self.date, &files, &self.run).await?;
+        days.insert(self.date, files.clone());
+        let version = joining.delta.replace(Some(&joining.columns), &days, &self.run).await?;
         let log = folder.join("_delta_log");
         disk::sync(&log.join(format!("{version:020}.json")))?;
         disk::sync(&log)?;
@@ -211,42 +235,28 @@ impl DayWriter {
             // A table without rows still has its day, and a reader of the folder its columns.
             files.push(self.file(&table.name, &table.schema, 0)?.finish()?);
         }
-        let partition = format!("{EXTRACT_DATE}={}", self.date);
-        let dir = self.lake.table_dir(&self.source, &table.name)?.join(&partition);
-        disk::create_dir_all(&dir)?;
-        let mut placed = Vec::with_capacity(files.len());
-        for file in files {
-            let Some(name) = file.path.file_name().and_then(|name| name.to_str()) else {
-                continue; // `DayWriter::file` named it
-            };
-            fs::rename(&file.path, dir.join(name)).map_err(io("move", &file.path))?;
-            placed.push(DataFile {
-                path: format!("{partition}/{name}"),
-                rows: file.rows,
-                bytes: file.bytes,
-            });
-        }
-        disk::sync(&dir)?;
-        Ok(placed)
+        self.place(&table.name, self.date, files)
     }
 
-    fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
-        let path = self.lake.manifest_path(&self.source, self.date, manifest.complete)?;
+    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let path = self
+            .lake
+            .manifest_path(&self.source, manifest.date, manifest.complete)?;
         let json = serde_json::to_vec_pretty(manifest).map_err(|source| Error::Json {
             path: path.clone(),
             source,
         })?;
         disk::write_atomic(&path, &json)?;
         if manifest.complete {
-            disk::remove_if_exists(&self.lake.manifest_path(&self.source, self.date, false)?)?;
+            disk::remove_if_exists(&self.lake.manifest_path(&self.source, manifest.date, false)?)?;
         }
         Ok(())
     }
 
     /// Deletes the files of a table's day that its manifest does not name: those that were replaced
     /// and those that a killed run left.
-    fn remove_superseded(&self, table: &str, entry: Option<&TableEntry>) -> Result<()> {
-        let partition = format!("{EXTRACT_DATE}={}", self.date);
+    pub(crate) fn remove_superseded(&self, table: &str, date: RunDate, entry: Option<&TableEntry>) -> Result<()> {
+        let partition = format!("{EXTRACT_DATE}={date}");
         let dir = self.lake.table_dir(&self.source, table)?.join(&partition);
         let current: BTreeSet<&str> = entry
             .iter()

@@ -1,14 +1,14 @@
 //! Arrow schemas as Delta holds them.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 
+use crate::error::RefusedColumn;
 use crate::{Error, Result};
 
 /// The partition column that every table of the lake has beside its own.
@@ -17,38 +17,61 @@ pub const EXTRACT_DATE: &str = "extract_date";
 /// Refuses columns that Delta, or a reader of the lake, can't hold.
 ///
 /// # Errors
-/// [`Error::ColumnName`] for a column called like the partition column, names that differ only in
-/// case, and characters that Delta refuses.
+/// [`Error::ColumnNames`] for columns called like the partition column, names that differ only in
+/// case, and characters that Delta refuses: all of them, with the setting that renames them.
 pub fn check_columns(table: &str, schema: &Schema) -> Result<()> {
+    if schema.fields().is_empty() {
+        return Err(Error::NoColumns { table: table.into() });
+    }
     // Delta's own list, for tables without column mapping.
     const REFUSED: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='];
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut taken: BTreeSet<String> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().to_lowercase())
+        .collect();
+    let mut seen = BTreeSet::new();
+    let mut refused = Vec::new();
     for field in schema.fields() {
-        let refuse = |reason: String| {
-            Err(Error::ColumnName {
-                table: table.into(),
-                column: field.name().clone(),
-                reason,
-            })
+        let name = field.name();
+        let reason = if name.to_lowercase() == EXTRACT_DATE {
+            "the lake has a column of this name of its own"
+        } else if name.contains(REFUSED) {
+            "Delta refuses names with spaces or any of , ; { } ( ) = tab and newline"
+        } else if !seen.insert(name.to_lowercase()) {
+            "Delta can't hold it beside one whose name differs only in case"
+        } else {
+            continue;
         };
-        let folded = field.name().to_lowercase();
-        if folded == EXTRACT_DATE {
-            return refuse(
-                "the lake has a column of this name of its own: read it through a view that renames it, or leave it out".into(),
-            );
-        }
-        if field.name().contains(REFUSED) {
-            return refuse(
-                "Delta refuses names with spaces or any of , ; { } ( ) = tab and newline: read the table through a view that renames the column".into(),
-            );
-        }
-        if let Some(other) = seen.insert(folded, field.name()) {
-            return refuse(format!(
-                "Delta can't hold it beside {other:?}, whose name differs only in case: read the table through a view that renames one"
-            ));
-        }
+        refused.push(RefusedColumn {
+            name: name.clone(),
+            reason,
+            rename: free_name(name, REFUSED, &mut taken),
+        });
     }
-    Ok(())
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::ColumnNames {
+        table: table.into(),
+        columns: refused,
+    })
+}
+
+/// A name near a refused one that no other column has, in any case.
+fn free_name(name: &str, refused: &[char], taken: &mut BTreeSet<String>) -> String {
+    let words: Vec<&str> = name.split(refused).filter(|word| !word.is_empty()).collect();
+    let base = match words.join("_").to_lowercase() {
+        empty if empty.is_empty() => "column".to_owned(),
+        base => base,
+    };
+    let numbered = (2..).map(|number| format!("{base}_{number}"));
+    let free = std::iter::once(base.clone())
+        .chain(numbered)
+        .find(|name| !taken.contains(name));
+    let free = free.unwrap_or(base); // the numbers never end
+    taken.insert(free.clone());
+    free
 }
 
 /// Writes an Arrow schema as Delta's `schemaString`, field metadata included.
@@ -78,6 +101,16 @@ pub fn parse_delta_schema(table: &str, text: &str) -> Result<SchemaRef> {
     Ok(Arc::new(schema))
 }
 
+/// A schema as it comes back from Delta, so that what Delta does not keep makes no difference.
+pub(crate) fn as_delta_keeps(table: &str, schema: &Schema) -> Result<Schema> {
+    (&to_kernel(table, schema)?)
+        .try_into_arrow()
+        .map_err(|source| Error::Schema {
+            table: table.into(),
+            source,
+        })
+}
+
 pub(crate) fn to_kernel(table: &str, schema: &Schema) -> Result<StructType> {
     schema.try_into_kernel().map_err(|source| Error::Schema {
         table: table.into(),
@@ -85,36 +118,10 @@ pub(crate) fn to_kernel(table: &str, schema: &Schema) -> Result<StructType> {
     })
 }
 
-/// The columns of both schemas: those of `new` as they are, then those that only `old` has.
-///
-/// # Errors
-/// [`Error::ColumnType`] where a column changed its Arrow type.
-pub fn union_schema(table: &str, folder: &Path, old: &Schema, new: &Schema) -> Result<Schema> {
-    let mut fields: Vec<Arc<Field>> = Vec::with_capacity(new.fields().len());
-    // The old order stays, so that a new column comes last as it does in every other tool.
-    for field in old.fields() {
-        match new.column_with_name(field.name()) {
-            Some((i, now)) if same_type(now.data_type(), field.data_type()) => {
-                fields.push(new.fields()[i].clone());
-            }
-            Some((_, now)) => {
-                return Err(Error::ColumnType {
-                    table: table.into(),
-                    column: field.name().clone(),
-                    old: field.data_type().to_string(),
-                    new: now.data_type().to_string(),
-                    folder: folder.into(),
-                });
-            }
-            None => fields.push(field.clone()),
-        }
-    }
-    for field in new.fields() {
-        if old.column_with_name(field.name()).is_none() {
-            fields.push(field.clone());
-        }
-    }
-    Ok(Schema::new(fields))
+/// A type as Delta calls it: `integer`, `decimal(10,2)`, `timestamp_ntz`.
+pub(crate) fn delta_type_name(data_type: &DataType) -> String {
+    let kernel: Result<deltalake::kernel::DataType, ArrowError> = data_type.try_into_kernel();
+    kernel.map_or_else(|_| data_type.to_string(), |kernel| kernel.to_string())
 }
 
 /// Equal but for the names and nullability inside lists, which Delta does not keep.
