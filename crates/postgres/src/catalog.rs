@@ -90,7 +90,8 @@ impl TypeCatalog {
                         case when t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc and t.typtype = 'b'
                              then t.typelem else 0 end,
                         pn.nspname::text, p.proname::text,
-                        pg_catalog.format_type(case when printed.typtype = 'p' then t.oid else printed.oid end, -1)
+                        pg_catalog.format_type(case when printed.typtype = 'p' then t.oid else printed.oid end, -1),
+                        case when t.typtype = 'd' then pg_catalog.format_type(t.typbasetype, t.typtypmod) end
                  from used
                  join pg_catalog.pg_type t on t.oid = used.oid
                  join pg_catalog.pg_proc p on p.oid = t.typoutput
@@ -105,6 +106,7 @@ impl TypeCatalog {
             .map(|row| PgType {
                 oid: row.get(0),
                 printed_as: row.get(8),
+                below: row.get(9),
                 kind: match (row.get(1), row.get(2), row.get(5)) {
                     (true, _, _) => TypeKind::Domain {
                         base: row.get(3),

@@ -9,6 +9,8 @@ use crate::char_text;
 
 /// Field metadata: the column's type as `format_type` prints it, e.g. `numeric(15,2)`.
 pub const METADATA_TYPE: &str = "postgres.type";
+/// Field metadata: for a domain, and an array of a domain, the same of the type below it.
+pub const METADATA_BASE_TYPE: &str = "postgres.base_type";
 /// Field metadata: `true` where the column is NOT NULL.
 pub const METADATA_NOT_NULL: &str = "postgres.not_null";
 /// Field metadata: the column's place in the primary key, from 1.
@@ -44,6 +46,8 @@ pub struct PgType {
     pub oid: u32,
     /// The type that the output function takes, as SQL writes it: itself, for nearly all.
     pub printed_as: String,
+    /// For a domain, the type below it with its modifier, as `format_type` prints it.
+    pub below: Option<String>,
     /// What kind of type it is.
     pub kind: TypeKind,
     /// Its output function, quoted and qualified.
@@ -237,6 +241,23 @@ impl TypeCatalog {
         }
     }
 
+    /// The type below a domain, as `format_type` prints it, and below that of an array's elements.
+    ///
+    /// `None` for what has no domain in it, and for an array of a domain over an array, below which
+    /// is no type that its text is read as.
+    pub fn base_name(&self, oid: u32) -> Option<String> {
+        let of = self.types.get(&oid)?;
+        match of.kind {
+            TypeKind::Domain { base, .. } => self.base_name(base).or_else(|| of.below.clone()),
+            TypeKind::Array { element } => {
+                let is_array = matches!(self.types.get(&self.base(element))?.kind, TypeKind::Array { .. });
+                let name = self.base_name(element).filter(|_| !is_array)?;
+                Some(format!("{name}[]"))
+            }
+            TypeKind::Enum | TypeKind::Other => None,
+        }
+    }
+
     /// Whether values of a type are sent as `numeric`s.
     pub fn is_numeric(&self, oid: u32) -> bool {
         self.base(oid) == oid::NUMERIC
@@ -339,6 +360,7 @@ mod tests {
         let of = |oid, kind| PgType {
             oid,
             printed_as: String::new(),
+            below: (oid == 90_001).then(|| "numeric(10,2)".to_owned()),
             kind,
             output: String::new(),
         };
@@ -360,6 +382,7 @@ mod tests {
             ),
             of(90_003, TypeKind::Array { element: 90_002 }),
             of(90_004, TypeKind::Enum),
+            of(90_005, TypeKind::Array { element: 90_001 }),
         ]
         .into_iter()
         .collect();
@@ -377,6 +400,9 @@ mod tests {
         assert_eq!(catalog.native_codec(90_002, -1), list);
         assert_eq!(catalog.native_codec(90_003, -1), None);
         assert_eq!(catalog.native_codec(90_004, -1), None);
+        assert_eq!(catalog.base_name(90_001).as_deref(), Some("numeric(10,2)"));
+        assert_eq!(catalog.base_name(90_005).as_deref(), Some("numeric(10,2)[]"));
+        assert_eq!((catalog.base_name(90_003), catalog.base_name(1000)), (None, None));
         assert_eq!(catalog.native_codec(oid::NUMERIC, -1), None);
     }
 

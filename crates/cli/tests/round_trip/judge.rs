@@ -50,10 +50,11 @@ fn relations(database: &Database) -> BTreeMap<String, Relation> {
 
 impl Relation {
     /// The columns in this order as one row, which is printed by each type's output function, and
-    /// floating-point numbers bit for bit beside it.
-    fn row(&self, names: &[&str]) -> String {
+    /// floating-point numbers bit for bit beside it, where they are such numbers on the other side too.
+    fn row(&self, names: &[&str], other: &Self) -> String {
         let mut items: Vec<String> = names.iter().map(|name| quote_identifier(name)).collect();
-        for (name, type_name) in self.columns.iter().filter(|(name, _)| names.contains(&name.as_str())) {
+        let columns = self.columns.iter().filter(|column| other.columns.contains(column));
+        for (name, type_name) in columns.filter(|(name, _)| names.contains(&name.as_str())) {
             let name = quote_identifier(name);
             match type_name.as_str() {
                 "real" => items.push(format!("pg_catalog.float4send({name})")),
@@ -102,9 +103,8 @@ pub(crate) fn differences(source: &Database, target: &Database, expected: impl F
             continue;
         }
         let names: Vec<&str> = relation.columns.iter().map(|(name, _)| name.as_str()).collect();
-        // Both sides by the types of the source: -0 is another number in a column that has become text.
-        of_source.push(digest(name, relation, &names));
-        of_target.push(digest(name, has, &names));
+        of_source.push(digest(name, relation, &relation.row(&names, has)));
+        of_target.push(digest(name, has, &has.row(&names, relation)));
     }
     for name in found.keys().filter(|name| !wanted.contains_key(*name)) {
         differences.push(format!("{name}: the source has no such table"));
@@ -119,13 +119,13 @@ pub(crate) fn differences(source: &Database, target: &Database, expected: impl F
 }
 
 /// The SQL for a table's name, its rows and their digest.
-fn digest(name: &str, relation: &Relation, columns: &[&str]) -> String {
+fn digest(name: &str, relation: &Relation, row: &str) -> String {
     format!(
         "select {}, pg_catalog.count(*)::text || ' ' || \
              coalesce(pg_catalog.md5(pg_catalog.string_agg(r, '' order by r collate \"C\")), '') \
          from (select pg_catalog.md5({}) {}) as t(r)",
         lake_postgres::quote_literal(name),
-        relation.row(columns),
+        row,
         relation.from(name)
     )
 }
@@ -148,11 +148,11 @@ fn rows_that_differ(
     let mut found = Vec::new();
     let key = of_source.columns[0].0.as_str();
     for (column, type_name) in &of_source.columns {
-        let rows = |database: &Database, relation: &Relation| -> Vec<String> {
+        let rows = |database: &Database, relation: &Relation, other: &Relation| -> Vec<String> {
             // Bytes: the text need not be of any encoding.
             let sql = format!(
                 "select pg_catalog.textsend({}) {}",
-                relation.row(&[key, column.as_str()]),
+                relation.row(&[key, column.as_str()], other),
                 relation.from(name)
             );
             let rows = database.rows(&sql);
@@ -163,7 +163,8 @@ fn rows_that_differ(
             shown.sort_unstable();
             shown
         };
-        let (a, b) = (rows(source, of_source), rows(target, of_target));
+        let a = rows(source, of_source, of_target);
+        let b = rows(target, of_target, of_source);
         let mut message = String::new();
         for (side, rows, others) in [("source", &a, &b), ("target", &b, &a)] {
             for row in rows.iter().filter(|row| others.binary_search(row).is_err()).take(5) {

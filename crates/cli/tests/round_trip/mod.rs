@@ -8,6 +8,8 @@ mod judge;
 mod refusals;
 mod settings;
 
+use std::collections::BTreeMap;
+
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -94,18 +96,63 @@ fn assert_same(workshop: &Workshop, seed: u64, expected: impl Fn(&str) -> String
     );
 }
 
+/// What a column is in a target that has the types: the row types of tables come with the tables, too
+/// late for columns of them.
+fn with_own_types(type_name: &str) -> String {
+    match type_name {
+        "public.parent" | "public.parent[]" => "text".into(),
+        other => other.into(),
+    }
+}
+
+/// The type below each domain.
+fn domains(database: &Database) -> BTreeMap<String, String> {
+    let sql = "select format_type(oid, -1), format_type(typbasetype, typtypmod) from pg_type where typtype = 'd'";
+    database.execute("set search_path = ''");
+    database.rows(sql).iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// What a column is in a target that has no types but the server's own: of a domain the type below it,
+/// else text.
+fn without_own_types(type_name: &str, domains: &BTreeMap<String, String>) -> String {
+    let (mut base, array) = match type_name.strip_suffix("[]") {
+        Some(element) => (element, "[]"),
+        None => (type_name, ""),
+    };
+    let is_own = |name: &str| name.contains('.');
+    while let Some(below) = domains.get(base).filter(|_| is_own(base)) {
+        base = below;
+    }
+    // An array of arrays is no type of the server's.
+    if is_own(base) || (base.ends_with("[]") && !array.is_empty()) {
+        "text".into()
+    } else {
+        format!("{base}{array}")
+    }
+}
+
 #[test]
-fn a_target_that_has_the_types_gets_every_value_in_its_own() {
+fn every_value_comes_back_as_the_server_prints_it() {
     let seed = seed();
-    let workshop = Workshop::with(CONFIG, "");
+    let mut workshop = Workshop::with(CONFIG, "");
     let cases = make_source(&workshop.source, seed);
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    documented::assert_as_documented(&workshop, &cases);
+
+    // An empty database lacks the types that somebody made.
+    workshop.lake(&format!("load --date {DAY}")).done();
+    let domains = domains(&workshop.source);
+    assert_same(&workshop, seed, |type_name| without_own_types(type_name, &domains));
+    workshop.lake(&format!("verify --date {DAY}")).done();
+
+    // Another has them.
+    workshop.target = Database::new("");
+    workshop.set("TARGET_URL", &workshop.target.url.clone());
     make_types(&workshop.target);
     for case in &cases {
         workshop.target.execute(&case.create_domain());
     }
-    workshop.lake(&format!("extract --date {DAY}")).done();
-    documented::assert_as_documented(&workshop, &cases);
     workshop.lake(&format!("load --date {DAY}")).done();
-    assert_same(&workshop, seed, str::to_owned);
+    assert_same(&workshop, seed, with_own_types);
     workshop.lake(&format!("verify --date {DAY}")).done();
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CONFIG, assert_same, make_source, make_types, seed};
+use super::{CONFIG, assert_same, make_source, make_types, seed, with_own_types};
 use crate::workshop::{DAY, Database, Workshop};
 
 /// For the database and for the role in it, whose word is the last.
@@ -101,7 +101,7 @@ fn nobodys_settings_show_in_the_lake_or_in_the_target() {
     assert_equal(&plain, &content(&workshop));
 
     workshop.lake(&format!("load --date {DAY}")).done();
-    assert_same(&workshop, seed, str::to_owned);
+    assert_same(&workshop, seed, with_own_types);
 }
 
 /// Every character is one of LATIN1.

@@ -57,6 +57,8 @@ create table public.parent (id int primary key, v date);
 create table public.child (extra text) inherits (public.parent);
 insert into public.parent values (1, '2026-01-31');
 insert into public.child values (2, '0044-03-15 BC', 'x');
+create table public.row_type (id int primary key, v public.parent, a public.parent[]);
+insert into public.row_type values (1, '(1,2026-01-31)', array[row(2, null), null]::public.parent[]);
 create table public.no_rows (id int primary key, v public.mood, t timestamptz[]);
 "#;
 
