@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use lake_extractor::ExtractReport;
+use lake_extractor::{ExtractReport, Quarantined};
 use lake_loader::{LoadReport, LoadRequest};
 use lake_query::{Export, ExportReport, Format, SavedQuery, Transform, TransformEvent, TransformReport};
 use lake_storage::{Lake, RESULTS, RunDate, RunId, RunLog, StepStatus};
@@ -32,7 +32,7 @@ impl Pipeline {
 
     /// Begins the record of a run of a config that is read already.
     pub fn with_config(config: Config, global: &Global, command: &str, date: RunDate) -> anyhow::Result<Self> {
-        let lake = Lake::at(&config.lake)?;
+        let lake = config.open_lake()?;
         let log = RunLog::begin(&lake, command, date)?;
         Ok(Self {
             config,
@@ -97,6 +97,7 @@ impl Pipeline {
                 step.tables = report.tables.len() as u64;
                 step.rows = report.rows;
                 step.bytes = report.bytes;
+                step.quarantined = report.quarantined.iter().map(|left_out| left_out.rows).sum();
             });
             match report {
                 Ok(report) => {
@@ -107,6 +108,9 @@ impl Pipeline {
                         bytes_text(report.bytes),
                         elapsed(report.elapsed_ms)
                     );
+                    for left_out in &report.quarantined {
+                        warn_of(left_out);
+                    }
                     reports.push(report);
                 }
                 Err(error) => failures.push(error),
@@ -327,6 +331,25 @@ impl Pipeline {
             }
         }
         Ok(if names.is_empty() { configured } else { names.to_vec() })
+    }
+}
+
+fn warn_of(left_out: &Quarantined) {
+    let Quarantined {
+        table,
+        source_file,
+        rows,
+        all,
+        file,
+    } = left_out;
+    let (source_file, file) = (path_text(source_file), path_text(file));
+    let rows = plural(*rows, "bad row");
+    if *all {
+        tracing::warn!(
+            "{table}: NOT ONE ROW of {source_file} is good, the table is empty: {rows} left out, kept in {file}"
+        );
+    } else {
+        tracing::warn!("{table}: {rows} of {source_file} left out, kept in {file}");
     }
 }
 

@@ -30,6 +30,8 @@ pub struct StepState {
     pub step: String,
     pub state: State,
     pub rows: u64,
+    /// Rows that the last extract left out.
+    pub quarantined: u64,
     /// Why it failed.
     pub error: Option<String>,
     /// What mends it.
@@ -132,6 +134,7 @@ pub fn day(config: &Config, lake: &Lake, date: RunDate) -> anyhow::Result<DaySta
             step: name,
             state,
             rows,
+            quarantined: last.map_or(0, |record| record.quarantined),
             error,
             command,
         });

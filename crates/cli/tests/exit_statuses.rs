@@ -218,6 +218,43 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "an unknown way with bad rows",
+        spoil: |w| w.edit("rates: ./rates.csv", "rates: {path: ./rates.csv, on_bad_row: skip}"),
+        line: "extract --date DAY",
+        status: 2,
+        says: &["lake.yaml:13:46", "\"skip\"", "refuse or quarantine"],
+    },
+    Case {
+        name: "an unknown key of a CSV file",
+        spoil: |w| {
+            w.edit(
+                "rates: ./rates.csv",
+                "rates: {path: ./rates.csv, renmae: {rate: factor}}",
+            )
+        },
+        line: "status",
+        status: 2,
+        says: &["lake.yaml:13:34", "`renmae`", "did you mean rename?"],
+    },
+    Case {
+        name: "a new name for a column that is not there",
+        spoil: |w| {
+            w.edit(
+                "rates: ./rates.csv",
+                "rates: {path: ./rates.csv, rename: {rates: factor}}",
+            )
+        },
+        line: "extract --date DAY --source files",
+        status: 1,
+        says: &[
+            "table rates",
+            "rates.csv",
+            "`rename`",
+            "\"rates\"",
+            "did you mean \"rate\"?",
+        ],
+    },
+    Case {
         name: "a day that no calendar has",
         spoil: |_| {},
         line: "extract --date 2021-02-30",

@@ -1,6 +1,7 @@
 //! Runs the binary against a real PostgreSQL, each test in a folder and databases of its own.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod bad_rows;
 mod commands;
 mod exit_statuses;
 mod kill;

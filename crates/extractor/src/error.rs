@@ -14,7 +14,7 @@ pub enum Error {
     Postgres(#[from] lake_postgres::Error),
     /// A CSV file.
     #[error(transparent)]
-    Csv(#[from] crate::csv::CsvError),
+    Csv(#[from] lake_csv::CsvError),
     /// A failure within a table.
     #[error("table {table}")]
     Table {
@@ -42,7 +42,8 @@ pub enum Error {
     },
     /// Two tables of one name in the lake.
     #[error(
-        "{first} and {second} would both be called {name} in the lake: leave one out with `tables: [\"!…\"]`, or make each a source of its own"
+        "{first} and {second} would both be called {name} in the lake: give one another name with \
+         `tables: {{{second}: {{name: …}}}}`, or leave it out with `!{second}`"
     )]
     SameName {
         /// One table.

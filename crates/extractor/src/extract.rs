@@ -1,5 +1,6 @@
 //! One step: a source's day.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use lake_storage::{Coverage, Lake, Manifest, RunDate, RunId};
@@ -88,8 +89,25 @@ pub struct ExtractReport {
     pub rows: u64,
     /// Bytes of their Parquet files.
     pub bytes: u64,
+    /// Rows that were left out, a table each; empty if there are none.
+    pub quarantined: Vec<Quarantined>,
     /// From the first connection to the manifest.
     pub elapsed_ms: u64,
+}
+
+/// The rows of a file that were refused, and kept apart.
+#[derive(Clone, Debug, Serialize)]
+pub struct Quarantined {
+    /// The table.
+    pub table: String,
+    /// The file that they are in.
+    pub source_file: PathBuf,
+    /// How many there are.
+    pub rows: u64,
+    /// Whether the file has no other rows.
+    pub all: bool,
+    /// Where they are kept: a CSV file with the columns `line`, `reason` and `row`.
+    pub file: PathBuf,
 }
 
 /// A table's share of an extract.
@@ -114,11 +132,16 @@ pub async fn extract(
     progress: impl Fn(Progress) + Clone + Send + Sync + 'static,
 ) -> Result<ExtractReport> {
     let started = Instant::now();
-    let (manifest, names) = match source {
-        Source::Postgres(source) => crate::postgres::extract(lake, source, request, progress).await?,
+    let (manifest, names, quarantined) = match source {
+        Source::Postgres(source) => {
+            let (manifest, names) = crate::postgres::extract(lake, source, request, progress).await?;
+            (manifest, names, Vec::new())
+        }
         Source::Csv(source) => crate::files::extract(lake, source, request, progress).await?,
     };
-    Ok(report(source.name(), request, &manifest, &names, started))
+    let mut report = report(source.name(), request, &manifest, &names, started);
+    report.quarantined = quarantined;
+    Ok(report)
 }
 
 fn report(source: &str, request: &Request, manifest: &Manifest, names: &[String], started: Instant) -> ExtractReport {
@@ -138,6 +161,7 @@ fn report(source: &str, request: &Request, manifest: &Manifest, names: &[String]
         run: request.run.clone(),
         rows: tables.iter().map(|table| table.rows).sum(),
         bytes: tables.iter().map(|table| table.bytes).sum(),
+        quarantined: Vec::new(),
         elapsed_ms: started.elapsed().as_millis() as u64,
         tables,
     }

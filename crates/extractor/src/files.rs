@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lake_storage::{BATCH_BYTES_MAX, DayWriter, Lake, Manifest, TableWrite};
+use lake_csv::{CsvFile, CsvSettings};
+use lake_storage::{BATCH_BYTES_MAX, BadRowsFile, DayWriter, Lake, Manifest, TableWrite};
 
-use crate::csv::{CsvFile, CsvSettings};
 use crate::error::nearest;
-use crate::{Error, ExtractedTable, Probe, Progress, Request, Result};
+use crate::{Error, ExtractedTable, Probe, Progress, Quarantined, Request, Result};
 
 /// CSV files, each of which is a table.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(crate) async fn extract(
     source: &CsvSource,
     request: &Request,
     progress: impl Fn(Progress) + Send + Sync + Clone + 'static,
-) -> Result<(Manifest, Vec<String>)> {
+) -> Result<(Manifest, Vec<String>, Vec<Quarantined>)> {
     let selected = select(source, &request.tables)?;
     for (table, (path, _)) in &selected {
         if !path.exists() {
@@ -43,6 +43,7 @@ pub(crate) async fn extract(
     });
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
     let mut tables = Vec::with_capacity(selected.len());
+    let mut quarantined = Vec::new();
     for (table, (path, settings)) in selected {
         let earlier = lake.table_schema(&source.name, table).await?;
         let (day, table, path, settings, progress) = (
@@ -57,16 +58,29 @@ pub(crate) async fn extract(
             if let Some(earlier) = earlier {
                 file.keep_types(&earlier);
             }
-            write_file(&day, &table, &file, &progress).map_err(Error::in_table(&table))
+            let bad_rows = (file.bad_rows() > 0).then(|| day.bad_rows_file(&table)).transpose()?;
+            let (write, kept) =
+                write_file(&day, &table, &file, bad_rows, &progress).map_err(Error::in_table(&table))?;
+            let quarantined = kept.map(|kept| Quarantined {
+                table,
+                source_file: path,
+                rows: file.bad_rows(),
+                all: file.rows() == 0,
+                file: kept,
+            });
+            Ok::<_, Error>((write, quarantined))
         });
-        tables.push(written.await??);
+        let (write, left_out) = written.await??;
+        tables.push(write);
+        quarantined.extend(left_out);
     }
     let names = tables.iter().map(|table| table.name.clone()).collect();
     // Every reader has ended, so this is the last reference.
     let Some(day) = Arc::into_inner(day) else {
         unreachable!("readers are awaited above");
     };
-    Ok((day.publish(tables, request.coverage()).await?, names))
+    let manifest = day.publish(tables, request.coverage()).await?;
+    Ok((manifest, names, quarantined))
 }
 
 type File = (PathBuf, CsvSettings);
@@ -86,16 +100,22 @@ fn select<'a>(source: &'a CsvSource, wanted: &[String]) -> Result<Vec<(&'a Strin
         .collect()
 }
 
+/// Writes a table's day, and its bad rows into a file of their own, whose path comes with it.
 fn write_file(
     day: &DayWriter,
     table: &str,
     file: &CsvFile,
+    mut bad_rows: Option<BadRowsFile>,
     progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<TableWrite> {
+) -> Result<(TableWrite, Option<PathBuf>)> {
     let schema = file.schema();
     lake_storage::check_columns(table, &schema)?;
     let mut writer = day.file(table, &schema, 0)?;
-    for batch in file.batches(BATCH_BYTES_MAX)? {
+    let mut batches = file.batches(BATCH_BYTES_MAX)?;
+    if let Some(bad_rows) = &mut bad_rows {
+        batches = batches.write_bad_rows(bad_rows);
+    }
+    for batch in batches {
         let batch = batch?;
         writer.write(&batch)?;
         progress(Progress::Read {
@@ -104,12 +124,14 @@ fn write_file(
         });
     }
     let written = writer.finish()?;
+    // Before the day becomes visible: rows are never in neither place.
+    let kept = bad_rows.map(BadRowsFile::keep).transpose()?;
     progress(Progress::TableDone(ExtractedTable {
         name: table.into(),
         rows: written.rows,
         bytes: written.bytes,
     }));
-    Ok(TableWrite {
+    let write = TableWrite {
         name: table.into(),
         relation: None,
         snapshot: None,
@@ -117,23 +139,30 @@ fn write_file(
         schema,
         rows: file.rows(),
         files: vec![written],
-    })
+    };
+    Ok((write, kept))
 }
 
 pub(crate) async fn probe(source: &CsvSource) -> Result<Probe> {
-    for (table, (path, settings)) in &source.files {
-        let (table, path, settings) = (table.clone(), path.clone(), settings.clone());
+    let mut description = "CSV files".to_owned();
+    for (name, (path, settings)) in &source.files {
+        let (table, path, settings) = (name.clone(), path.clone(), settings.clone());
         let checked = tokio::task::spawn_blocking(move || {
             if !path.exists() {
                 return Err(Error::NoFile { table, path });
             }
             let file = CsvFile::open(&path, &settings).map_err(|e| Error::in_table(&table)(e.into()))?;
-            Ok(lake_storage::check_columns(&table, &file.schema())?)
+            lake_storage::check_columns(&table, &file.schema())?;
+            Ok(file.bad_rows())
         });
-        checked.await??;
+        let bad_rows = checked.await??;
+        if bad_rows > 0 {
+            let plural = if bad_rows == 1 { "" } else { "s" };
+            description += &format!(", {bad_rows} bad row{plural} of {name} left out");
+        }
     }
     Ok(Probe {
-        description: "CSV files".into(),
+        description,
         tables: source.files.keys().cloned().collect(),
     })
 }

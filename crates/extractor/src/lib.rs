@@ -3,13 +3,12 @@
 //! [`extract`] takes a source's day: every selected table of a Postgres database under one snapshot,
 //! or every file of a CSV source, streamed into Parquet and published together.
 
-pub mod csv;
 mod error;
 mod extract;
 mod files;
 pub mod postgres;
 
 pub use error::{Error, Result, nearest};
-pub use extract::{ExtractReport, ExtractedTable, Probe, Progress, Request, Source, extract, probe};
+pub use extract::{ExtractReport, ExtractedTable, Probe, Progress, Quarantined, Request, Source, extract, probe};
 pub use files::CsvSource;
 pub use postgres::{ColumnAs, PostgresSource, TablePattern, TableSettings};

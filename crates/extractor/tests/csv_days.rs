@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use arrow::datatypes::DataType;
-use lake_extractor::csv::CsvSettings;
+use lake_csv::CsvSettings;
 use lake_extractor::{CsvSource, Error, Request, Source, extract};
 use lake_storage::{Lake, RunDate, RunId};
-
-use crate::chain;
 
 async fn day(lake: &Lake, file: &Path, date: &str, content: &str) -> Result<Vec<DataType>, Error> {
     std::fs::write(file, content).unwrap();
@@ -56,17 +54,21 @@ async fn a_table_keeps_its_types_while_every_value_fits() {
     ] {
         assert_eq!(day(&lake, &file, date, content).await.unwrap(), first, "{date}");
     }
-    // What does not fit is refused, and the days before stay.
-    for content in [
-        "id,price,code,at\n1,1.555,a,\n",
-        "id,price,code,at\n007,1,a,\n",
-        "id,price,code,at\n1,1,a,soon\n",
+    // What does not fit gives the table another type, which later days keep.
+    let mut types = first;
+    for (date, content, column, widened) in [
+        (
+            "2026-01-06",
+            "id,price,code,at\n1,1.555,a,\n",
+            1,
+            DataType::Decimal128(19, 3),
+        ),
+        ("2026-01-07", "id,price,code,at\n007,1,a,\n", 0, DataType::Utf8),
+        ("2026-01-08", "id,price,code,at\n1,1,a,soon\n", 3, DataType::Utf8),
+        ("2026-01-09", "id,price,code,at\n1,1,a,2026-01-09\n", 3, DataType::Utf8),
     ] {
-        let error = chain(&day(&lake, &file, "2026-01-06", content).await.unwrap_err());
-        assert!(
-            error.contains("prices") && error.contains("now, while the table has"),
-            "{error}"
-        );
+        types[column] = widened;
+        assert_eq!(day(&lake, &file, date, content).await.unwrap(), types, "{date}");
     }
-    assert_eq!(lake.days("csv").unwrap().len(), 5);
+    assert_eq!(lake.days("csv").unwrap().len(), 9);
 }

@@ -1,6 +1,7 @@
 //! Extracts from a real PostgreSQL into a lake in a temporary folder.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod csv_bad_rows;
 mod csv_days;
 mod postgres_snapshot;
 mod postgres_tables;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use lake_extractor::Error;
+use arrow::util::display::array_value_to_string;
+use lake_extractor::{ColumnAs, Error, TableSettings};
 
 use crate::{Fixture, chain, day};
 
@@ -131,14 +132,84 @@ async fn what_may_not_be_read_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn columns_that_the_lake_cannot_hold_are_refused_before_anything_is_read() {
-    for (column, reason) in [
-        ("extract_date date", "of this name"),
-        ("\"a b\" int", "Delta refuses"),
-        ("x int, \"X\" int", "only in case"),
+async fn columns_that_the_lake_cannot_hold_are_refused_with_the_rename_that_mends_it() {
+    let mut fixture = Fixture::new(
+        "create table t (extract_date date, \"a b\" int, \"a,b\" int, x int, \"X\" int, \"fine-ü\" int);
+         insert into t values ('2020-01-01', 1, 2, 3, 4, 5);",
+    )
+    .await;
+    let error = chain(&fixture.extract().await.unwrap_err());
+    for reason in [
+        "table public.t: column \"extract_date\": the lake has a column of this name",
+        "column \"a b\": Delta refuses",
+        "column \"X\": Delta can't hold it beside one whose name differs only in case",
     ] {
-        let fixture = Fixture::new(&format!("create table t ({column});")).await;
-        let error = chain(&fixture.extract().await.unwrap_err());
-        assert!(error.contains("table t") && error.contains(reason), "{error}");
+        assert!(error.contains(reason), "{error}");
     }
+    let printed = "rename: {\"extract_date\": extract_date_2, \"a b\": a_b, \"a,b\": a_b_2, \"X\": x_2}";
+    assert!(error.contains(printed), "{error}");
+
+    let rename = [
+        ("extract_date", "extract_date_2"),
+        ("a b", "a_b"),
+        ("a,b", "a_b_2"),
+        ("X", "x_2"),
+    ]
+    .map(|(from, to)| (from.to_owned(), to.to_owned()));
+    let settings = TableSettings {
+        rename: rename.into(),
+        // Either name will do.
+        columns: [("a b".into(), ColumnAs::Text), ("x_2".into(), ColumnAs::Text)].into(),
+        ..TableSettings::default()
+    };
+    fixture.source.settings = vec![("public.t".parse().unwrap(), settings)];
+    fixture.extract().await.unwrap();
+    let batch = fixture.table("t");
+    let names: Vec<&str> = batch.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+    assert_eq!(names, ["extract_date_2", "a_b", "a_b_2", "x", "x_2", "fine-ü"]);
+    let text = |i| array_value_to_string(batch.column(i), 0).unwrap();
+    assert_eq!([1, 2, 3, 4, 5].map(text), ["1", "2", "3", "4", "5"]);
+    assert_eq!(batch.column(4).data_type(), &arrow::datatypes::DataType::Utf8);
+
+    let of_nothing = TableSettings {
+        rename: [("y".to_owned(), "z".to_owned())].into(),
+        ..TableSettings::default()
+    };
+    fixture.source.settings = vec![("public.t".parse().unwrap(), of_nothing)];
+    let error = fixture.extract().await.unwrap_err();
+    assert!(matches!(error, Error::NoSuchColumn { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_one_name_are_refused_with_the_one_that_would_do_and_hide_no_other() {
+    let mut fixture = Fixture::new(
+        "create schema a; create schema a__b; create table a.b__c (x int); create table a__b.c (x int);
+         create table \"a__b\".\"Odd.\"\"Name\" (x int); create table a.none ();",
+    )
+    .await;
+    let error = chain(&fixture.extract().await.unwrap_err());
+    assert!(
+        error.contains("a.b__c and a__b.c would both be called a__b__c")
+            && error.contains("`tables: {a__b.c: {name: …}}`"),
+        "{error}"
+    );
+    fixture.extract_with(2, &["a__b.\"Odd.\"\"Name\""]).await.unwrap();
+    assert_eq!(names(&fixture), set(&["a__b__Odd.\"Name"]));
+
+    let named = TableSettings {
+        name: Some("other".into()),
+        ..TableSettings::default()
+    };
+    fixture.source.settings = vec![
+        ("*.*".parse().unwrap(), TableSettings::default()),
+        ("a__b.c".parse().unwrap(), named),
+    ];
+    let error = chain(&fixture.extract().await.unwrap_err());
+    assert!(
+        error.contains("table a.none has no columns") && error.contains("\"!a.none\""),
+        "{error}"
+    );
+    fixture.source.tables = ["*.*", "!a.none"].map(|p| p.parse().unwrap()).into();
+    fixture.extract().await.unwrap();
+    assert_eq!(names(&fixture), set(&["a__b__c", "other", "a__b__Odd.\"Name"]));
 }

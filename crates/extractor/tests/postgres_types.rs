@@ -189,7 +189,7 @@ async fn a_value_that_arrow_lacks_is_named_with_its_mend() {
         // What the message says does mend it.
         let settings = TableSettings {
             columns: [("valid_to".into(), ColumnAs::Text)].into(),
-            exclude: Vec::new(),
+            ..TableSettings::default()
         };
         fixture.source.settings = vec![("public.t".parse().unwrap(), settings)];
         fixture.extract().await.unwrap();
@@ -206,7 +206,7 @@ async fn a_numeric_without_precision_can_be_a_decimal_if_it_fits() {
     let mut fixture = Fixture::new("create table t (a numeric); insert into t values (1.25);").await;
     let carried_as = |precision, scale| TableSettings {
         columns: [("a".into(), ColumnAs::Decimal { precision, scale })].into(),
-        exclude: Vec::new(),
+        ..TableSettings::default()
     };
     fixture.source.settings = vec![("public.t".parse().unwrap(), carried_as(10, 2))];
     fixture.extract().await.unwrap();

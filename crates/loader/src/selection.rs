@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lake_postgres::{parse_name, quote_qualified};
 use lake_storage::{Lake, Manifest, MissingStep, RESULTS, ReadGuard, RunId, TableEntry};
 
 use crate::{Error, LoadRequest, Result};
@@ -77,6 +78,8 @@ impl Selection {
                 manifests.insert(source.as_str(), manifest);
             }
         }
+        // A table may be named as its database names it.
+        let relations: BTreeMap<String, Vec<(&str, &str)>> = by_relation(&manifests);
         let mut candidates: Vec<(&str, &str)> = request.queries.iter().map(|query| (RESULTS, query.as_str())).collect();
         for (source, manifest) in &manifests {
             candidates.extend(manifest.tables.keys().map(|name| (*source, name.as_str())));
@@ -85,7 +88,8 @@ impl Selection {
         let mut chosen: BTreeSet<(&str, &str)> = BTreeSet::new();
         let mut missing: BTreeSet<&str> = BTreeSet::new();
         for wanted in &request.tables {
-            match find(&candidates, wanted)? {
+            let of_database = relation_name(wanted).and_then(|name| relations.get(&name));
+            match find(&candidates, of_database.map_or(&[], Vec::as_slice), wanted)? {
                 Some(found) => {
                     chosen.insert(found);
                 }
@@ -194,24 +198,53 @@ fn of_results<'a>(chosen: &'a BTreeSet<(&str, &str)>) -> impl Iterator<Item = &'
     chosen.iter().filter(|(source, _)| *source == RESULTS)
 }
 
-fn find<'a>(candidates: &[(&'a str, &'a str)], wanted: &str) -> Result<Option<(&'a str, &'a str)>> {
+/// The tables by the names that they have in their databases, quoted.
+fn by_relation<'a>(manifests: &'a BTreeMap<&'a str, Manifest>) -> BTreeMap<String, Vec<(&'a str, &'a str)>> {
+    let mut relations: BTreeMap<String, Vec<(&str, &str)>> = BTreeMap::new();
+    for (source, manifest) in manifests {
+        for (name, entry) in &manifest.tables {
+            if let Some(relation) = &entry.relation {
+                let quoted = quote_qualified(&relation.schema, &relation.name);
+                relations.entry(quoted).or_default().push((source, name));
+            }
+        }
+    }
+    relations
+}
+
+/// A name as SQL writes it, quoted throughout.
+fn relation_name(wanted: &str) -> Option<String> {
+    match &parse_name(wanted).ok()?[..] {
+        [table] => Some(quote_qualified("public", &table.text)),
+        [schema, table] => Some(quote_qualified(&schema.text, &table.text)),
+        _ => None,
+    }
+}
+
+/// By source and name, by the lake's name, and then by the name in the database.
+fn find<'a>(
+    candidates: &[(&'a str, &'a str)],
+    of_database: &[(&'a str, &'a str)],
+    wanted: &str,
+) -> Result<Option<(&'a str, &'a str)>> {
     let qualified = candidates
         .iter()
         .find(|(source, name)| format!("{source}.{name}") == wanted);
     if let Some(found) = qualified {
         return Ok(Some(*found));
     }
-    let mut plain = candidates.iter().filter(|(_, name)| *name == wanted);
-    match (plain.next(), plain.next()) {
-        (Some(_), Some(_)) => Err(Error::Ambiguous {
+    let plain: Vec<_> = candidates.iter().filter(|(_, name)| *name == wanted).collect();
+    let plain = match plain.is_empty() {
+        true => of_database.iter().collect(),
+        false => plain,
+    };
+    match plain[..] {
+        [] => Ok(None),
+        [found] => Ok(Some(*found)),
+        _ => Err(Error::Ambiguous {
             wanted: wanted.into(),
-            candidates: candidates
-                .iter()
-                .filter(|(_, name)| *name == wanted)
-                .map(|(source, name)| format!("{source}.{name}"))
-                .collect(),
+            candidates: plain.iter().map(|(source, name)| format!("{source}.{name}")).collect(),
         }),
-        (found, _) => Ok(found.copied()),
     }
 }
 
@@ -251,10 +284,13 @@ mod tests {
 
     #[test]
     fn a_name_is_found_where_it_is_the_only_one() {
-        assert_eq!(find(CANDIDATES, "customers").unwrap(), Some(("postgres", "customers")));
-        assert_eq!(find(CANDIDATES, "shop.orders").unwrap(), Some(("shop", "orders")));
-        assert_eq!(find(CANDIDATES, "order").unwrap(), None);
-        let error = find(CANDIDATES, "orders").unwrap_err().to_string();
+        assert_eq!(
+            find(CANDIDATES, &[], "customers").unwrap(),
+            Some(("postgres", "customers"))
+        );
+        assert_eq!(find(CANDIDATES, &[], "shop.orders").unwrap(), Some(("shop", "orders")));
+        assert_eq!(find(CANDIDATES, &[], "order").unwrap(), None);
+        let error = find(CANDIDATES, &[], "orders").unwrap_err().to_string();
         assert!(error.contains("postgres.orders or shop.orders"), "{error}");
     }
 

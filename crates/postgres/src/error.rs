@@ -109,3 +109,20 @@ impl Error {
         move |source| Self::Query { action, source }
     }
 }
+
+/// A name as a key in YAML's braces; JSON's strings are YAML's.
+fn yaml_key(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || c == '_';
+    if name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    let escaped: String = name
+        .chars()
+        .map(|c| match c {
+            '"' | '\\' => format!("\\{c}"),
+            c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("\"{escaped}\"")
+}

@@ -15,7 +15,7 @@ mod types;
 pub use catalog::{CatalogColumn, columns};
 pub use connect::{Connection, Endpoint};
 pub use error::{Error, Result};
-pub use ident::{quote_identifier, quote_literal, quote_qualified};
+pub use ident::{NamePart, parse_name, quote_identifier, quote_literal, quote_qualified};
 pub use tokio_postgres;
 pub use types::{
     ColumnCodec, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, PgType, TypeCatalog,

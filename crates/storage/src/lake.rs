@@ -188,7 +188,8 @@ impl Lake {
             .join(date.to_string()))
     }
 
-    pub(crate) fn runs_dir(&self, date: RunDate) -> PathBuf {
+    /// The folder of a day's run records, and of the rows that its runs left out.
+    pub fn runs_dir(&self, date: RunDate) -> PathBuf {
         self.root.join("_runs").join(date.to_string())
     }
 

@@ -8,6 +8,7 @@
 //!   results/<query>/…                        the materialised queries, in the same form
 //!   _manifests/<source>/2026-01-31.json      the day is complete when, and only when, this is there
 //!   _runs/2026-01-31/<run>.json              what each run did, the failed ones too
+//!   _runs/2026-01-31/<run>.<source>.<table>.bad.csv    the rows that it left out
 //!   _staging/<source>/2026-01-31/…           files of a run under way
 //!   _locks/<source>/2026-01-31.lock          held while a run writes that day
 //! ```
@@ -17,6 +18,7 @@
 //! new and removes the old; everything synced; the manifest; the old files deleted. Readers of this
 //! project go by the manifest alone, readers of Delta by the log.
 
+mod bad_rows;
 mod commit;
 mod date;
 mod disk;
@@ -33,6 +35,7 @@ mod retype;
 mod runs;
 mod schema;
 
+pub use bad_rows::BadRowsFile;
 pub use date::RunDate;
 pub use error::{Error, RefusedColumn, Result};
 pub use evolution::{ColumnChange, SchemaChange, common_type};

@@ -160,6 +160,20 @@ pub struct Relation {
     pub oid: u32,
 }
 
+impl fmt::Display for Relation {
+    /// As SQL writes it, and as the config and `--table` take it: quoted where it has to be.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = |name: &str| {
+            let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$';
+            match name.chars().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit() || c == '$') {
+                true => name.to_owned(),
+                false => format!("\"{}\"", name.replace('"', "\"\"")),
+            }
+        };
+        write!(f, "{}.{}", part(&self.schema), part(&self.name))
+    }
+}
+
 /// A snapshot of a Postgres database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {

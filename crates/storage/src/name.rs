@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{Error, Result};
 
-const SEGMENT_BYTES_MAX: usize = 255;
+pub(crate) const SEGMENT_BYTES_MAX: usize = 255;
 
 /// The character before two hexadecimal digits. Not the usual `%`: Delta readers take a table's
 /// folder as a URL, and several of them decode it once too often, so that `%4f` is looked for as `O`.

@@ -80,11 +80,20 @@ pub struct StepRecord {
     pub rows: u64,
     /// Bytes written.
     pub bytes: u64,
+    /// Rows of the source that were left out, and are kept beside this record.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub quarantined: u64,
     /// The error as it was shown, without secrets.
     pub error: Option<String>,
     /// The runs whose manifests it read, by source: later runs of these make it stale.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub inputs: std::collections::BTreeMap<String, RunId>,
+}
+
+/// A record written before there were such counts is read as one without.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One run: a command for a day.
@@ -161,6 +170,7 @@ impl RunLog {
             tables: 0,
             rows: 0,
             bytes: 0,
+            quarantined: 0,
             error: None,
             inputs: Default::default(),
         });

@@ -2,14 +2,14 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use lake_storage::{Lake, RunDate};
+use lake_storage::RunDate;
 
 use crate::args::{Global, Json};
 use crate::commands::print_json;
 use crate::config::Config;
 use crate::failure::{self, usage};
 use crate::states::{self, DayState, State, StepState};
-use crate::ui::count_text;
+use crate::ui::{count_text, path_text, plural};
 
 const DAYS_SHOWN: usize = 14;
 
@@ -31,7 +31,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
-    let lake = Lake::at(&config.lake)?;
+    let lake = config.open_lake()?;
     let dates: Vec<RunDate> = match (args.date, args.from, args.to) {
         (Some(date), ..) => vec![date],
         (None, Some(from), Some(to)) if from <= to => from.through(to).collect(),
@@ -54,7 +54,8 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text = table(&states::step_names(&config), &days, color) + &failure::with_config(&problems(&days));
+    let runs_dir = |date: RunDate| path_text(&lake.runs_dir(date));
+    let text = table(&states::step_names(&config), &days, color) + &failure::with_config(&problems(&days, runs_dir));
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
 }
@@ -99,10 +100,19 @@ fn cell(step: &StepState) -> String {
     }
 }
 
-fn problems(days: &[DayState]) -> String {
+fn problems(days: &[DayState], runs_dir: impl Fn(RunDate) -> String) -> String {
     let mut text = String::new();
     for day in days {
         for step in &day.steps {
+            if step.quarantined > 0 {
+                let rows = plural(step.quarantined, "bad row");
+                text += &format!(
+                    "\n{}  {}: {rows} left out, kept in {}\n",
+                    day.date,
+                    step.step,
+                    runs_dir(day.date)
+                );
+            }
             let why = match (&step.error, step.state) {
                 (Some(error), _) => error.as_str(),
                 (None, State::Interrupted) => "its process ended before the step did",

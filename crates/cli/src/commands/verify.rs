@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::failure::{Status, WithStatus};
 use crate::pipeline::target;
 use crate::ui::plural;
-use lake_storage::{Lake, RunId};
+use lake_storage::RunId;
 
 /// Compare a day of the lake with the target, table by table.
 #[derive(clap::Args)]
@@ -19,7 +19,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
-    let lake = Lake::at(&config.lake)?;
+    let lake = config.open_lake()?;
     let request = lake_loader::LoadRequest {
         date: args.day.date,
         sources: config.source_names(),

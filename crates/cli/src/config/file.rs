@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
 /// A config that can't be used, and where in the file.
@@ -35,6 +36,7 @@ pub struct File {
     pub lake: Option<Spanned<String>>,
     pub output: Option<Spanned<String>>,
     pub exports: Option<Vec<Spanned<String>>>,
+    pub schema_change: Option<Spanned<String>>,
     #[serde(default)]
     pub sources: Ordered<Spanned<SourceFile>>,
     pub target: Option<Target>,
@@ -50,7 +52,7 @@ pub struct SourceFile {
     pub url: Option<Spanned<String>>,
     pub tables: Option<Tables>,
     #[serde(default)]
-    pub files: BTreeMap<String, CsvFileEntry>,
+    pub files: BTreeMap<String, Spanned<CsvFileEntry>>,
 }
 
 #[derive(Clone)]
@@ -82,14 +84,42 @@ pub struct TableEntry {
     pub columns: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     pub select: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub rename: BTreeMap<String, String>,
+    pub name: Option<Spanned<String>>,
 }
 
 /// A path, or a path with settings.
-#[derive(Deserialize, Clone)]
-#[serde(untagged)]
+#[derive(Clone)]
 pub enum CsvFileEntry {
-    Path(Spanned<String>),
+    Path(String),
     Settings(Box<CsvFileSettings>),
+}
+
+// By hand, since serde's untagged enums lose the places in the file and which key was wrong.
+impl<'de> Deserialize<'de> for CsvFileEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entry;
+
+        impl<'de> Visitor<'de> for Entry {
+            type Value = CsvFileEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, or a map with `path:`")
+            }
+
+            fn visit_str<E: de::Error>(self, path: &str) -> Result<CsvFileEntry, E> {
+                Ok(CsvFileEntry::Path(path.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CsvFileEntry, A::Error> {
+                let settings = CsvFileSettings::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(CsvFileEntry::Settings(Box::new(settings)))
+            }
+        }
+
+        deserializer.deserialize_any(Entry)
+    }
 }
 
 #[derive(Deserialize, Clone)]
@@ -104,6 +134,9 @@ pub struct CsvFileSettings {
     pub encoding: Option<Spanned<String>>,
     #[serde(default)]
     pub columns: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub rename: BTreeMap<String, String>,
+    pub on_bad_row: Option<Spanned<String>>,
 }
 
 /// A map that keeps the order of the file.

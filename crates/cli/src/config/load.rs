@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use lake_extractor::csv::{ColumnType, CsvSettings, Encoding};
+use lake_csv::{ColumnType, CsvSettings, Encoding, OnBadRow};
 use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, nearest};
 use serde_saphyr::{Location, Spanned};
 
@@ -63,6 +63,10 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
     if file.exports.is_none() {
         exports = vec![lake_query::Format::Csv, lake_query::Format::Json];
     }
+    let schema_change = match &file.schema_change {
+        Some(text) => text.value.parse().map_err(|message| reader.error(text, message))?,
+        None => lake_storage::SchemaChange::default(),
+    };
     let mut queries = BTreeMap::new();
     for (name, query) in &file.queries {
         queries.insert(name.clone(), reader.path_of(folder, query)?);
@@ -96,6 +100,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
         lake,
         output,
         exports,
+        schema_change,
         queries,
         sources,
         target: file.target,
@@ -260,7 +265,7 @@ impl Reader<'_> {
                 for (text, entry) in &map.0 {
                     let pattern = parse(text, None)?;
                     if let Some(entry) = entry {
-                        settings.push((pattern.clone(), self.table_settings(entry)?));
+                        settings.push((pattern.clone(), self.table_settings(&pattern, entry)?));
                     }
                     patterns.push(pattern);
                 }
@@ -269,8 +274,16 @@ impl Reader<'_> {
         Ok((patterns, settings))
     }
 
-    fn table_settings(&self, entry: &TableEntry) -> Result<TableSettings, ConfigError> {
-        let mut settings = TableSettings::default();
+    fn table_settings(&self, pattern: &TablePattern, entry: &TableEntry) -> Result<TableSettings, ConfigError> {
+        let mut settings = TableSettings {
+            rename: entry.rename.clone(),
+            name: entry.name.as_ref().map(|name| name.value.clone()),
+            ..TableSettings::default()
+        };
+        if let Some(name) = entry.name.as_ref().filter(|_| !pattern.is_exact()) {
+            let message = format!("`name` is for one table, and {pattern} can be several");
+            return Err(self.error(name, message));
+        }
         for (column, text) in &entry.columns {
             let carried_as = match text.value.parse::<ColumnType>() {
                 Ok(ColumnType::Text) => ColumnAs::Text,
@@ -300,8 +313,11 @@ impl Reader<'_> {
     fn csv_source(&self, folder: &Path, name: &str, source: &SourceFile) -> Result<CsvSource, ConfigError> {
         let mut files = BTreeMap::new();
         for (table, entry) in &source.files {
-            let file = match entry {
-                CsvFileEntry::Path(path) => (self.path_of(folder, path)?, CsvSettings::default()),
+            let file = match &entry.value {
+                CsvFileEntry::Path(path) => {
+                    let path = Spanned::new(path.clone(), entry.referenced, entry.defined);
+                    (self.path_of(folder, &path)?, CsvSettings::default())
+                }
                 CsvFileEntry::Settings(settings) => {
                     (self.path_of(folder, &settings.path)?, self.csv_settings(settings)?)
                 }
@@ -318,6 +334,7 @@ impl Reader<'_> {
         let mut settings = CsvSettings {
             null: file.null.clone(),
             header: file.header.unwrap_or(true),
+            rename: file.rename.clone(),
             ..CsvSettings::default()
         };
         if let Some(delimiter) = &file.delimiter {
@@ -334,6 +351,16 @@ impl Reader<'_> {
                 other => {
                     let message = format!("{other:?} is no encoding: write utf8, latin1 or windows1252");
                     return Err(self.error(encoding, message));
+                }
+            };
+        }
+        if let Some(on_bad_row) = &file.on_bad_row {
+            settings.on_bad_row = match on_bad_row.value.as_str() {
+                "refuse" => OnBadRow::Refuse,
+                "quarantine" => OnBadRow::Quarantine,
+                other => {
+                    let message = format!("{other:?} is nothing to do on a bad row: write refuse or quarantine");
+                    return Err(self.error(on_bad_row, message));
                 }
             };
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use lake_extractor::Source;
 use lake_query::Format;
+use lake_storage::{Lake, SchemaChange};
 
 pub use file::ConfigError;
 
@@ -22,6 +23,8 @@ pub struct Config {
     pub output: PathBuf,
     /// The formats of `lake export`.
     pub exports: Vec<Format>,
+    /// What runs may change about the columns of tables.
+    pub schema_change: SchemaChange,
     /// The saved queries: their files by name.
     pub queries: BTreeMap<String, PathBuf>,
     sources: Vec<file::NamedSource>,
@@ -44,6 +47,14 @@ impl Config {
     /// [`ConfigError`], with line and column.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         load::read(path)
+    }
+
+    /// The lake, with the config's rule for columns that change.
+    ///
+    /// # Errors
+    /// As of [`Lake::at`].
+    pub fn open_lake(&self) -> lake_storage::Result<Lake> {
+        Ok(Lake::at(&self.lake)?.with_schema_change(self.schema_change))
     }
 
     /// The names of the sources, in the order of the file.

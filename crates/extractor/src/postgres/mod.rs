@@ -50,10 +50,14 @@ impl fmt::Debug for PostgresSource {
 /// How a table is read where the default does not do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableSettings {
-    /// Columns to carry as something else.
+    /// Columns to carry as something else, by the name that they have in the source or in the lake.
     pub columns: BTreeMap<String, ColumnAs>,
     /// Columns to leave out.
     pub exclude: Vec<String>,
+    /// Names that columns have in the lake, where they can't or shall not keep their own.
+    pub rename: BTreeMap<String, String>,
+    /// The table's name in the lake.
+    pub name: Option<String>,
 }
 
 /// What a column is carried as.
@@ -79,7 +83,7 @@ pub(crate) async fn extract(
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
     let snapshot = snapshot::Coordinator::open(source, &request.command, &request.tables).await?;
     for table in &snapshot.tables {
-        lake_storage::check_columns(&table.name, &table.schema)?;
+        lake_storage::check_columns(&table.relation.to_string(), &table.schema)?;
     }
     progress(Progress::Planned {
         tables: snapshot.tables.len() as u64,
@@ -115,7 +119,7 @@ pub(crate) async fn extract(
 pub(crate) async fn probe(source: &PostgresSource, command: &str) -> Result<Probe> {
     let snapshot = snapshot::Coordinator::open(source, command, &[]).await?;
     for table in &snapshot.tables {
-        lake_storage::check_columns(&table.name, &table.schema)?;
+        lake_storage::check_columns(&table.relation.to_string(), &table.schema)?;
     }
     let identity = snapshot.end().await?;
     Ok(Probe {

@@ -102,10 +102,7 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
             let part = self
                 .read(connection, table, &piece)
                 .await
-                .map_err(Error::in_table(format!(
-                    "{}.{}",
-                    table.relation.schema, table.relation.name
-                )))?;
+                .map_err(Error::in_table(table.relation.to_string()))?;
             self.tell_when_done(piece.table, &part);
             parts.push((table.name.clone(), part));
         }

@@ -121,30 +121,24 @@ fn select(all: Vec<Listed>, patterns: &[TablePattern]) -> Result<Vec<Listed>> {
         .collect())
 }
 
-/// The tables' names in the lake: plain for the schema `public` or the only one, else qualified.
-pub(super) fn name_all(listed: &[Listed]) -> Result<Vec<String>> {
+/// The tables' names in the lake: as the config says, else plain for the schema `public` or the only
+/// one, else qualified.
+pub(super) fn name_all(listed: &[Listed], settings: &[(TablePattern, TableSettings)]) -> Vec<String> {
     let one_schema = listed.iter().all(|l| l.relation.schema == listed[0].relation.schema);
-    let mut taken: HashMap<String, &Relation> = HashMap::new();
-    let mut names = Vec::with_capacity(listed.len());
-    for Listed { relation, .. } in listed {
-        let name = if one_schema || relation.schema == "public" {
-            relation.name.clone()
-        } else {
-            format!("{}__{}", relation.schema, relation.name)
-        };
-        if let Some(first) = taken.insert(name.clone(), relation) {
-            return Err(Error::SameName {
-                first: format!("{}.{}", first.schema, first.name),
-                second: format!("{}.{}", relation.schema, relation.name),
-                name,
-            });
-        }
-        names.push(name);
-    }
-    Ok(names)
+    let name = |Listed { relation, .. }: &Listed| {
+        let set = TablePattern::find(settings, relation).and_then(|settings| settings.name.clone());
+        set.unwrap_or_else(|| match one_schema || relation.schema == "public" {
+            true => relation.name.clone(),
+            false => format!("{}__{}", relation.schema, relation.name),
+        })
+    };
+    listed.iter().map(name).collect()
 }
 
 /// Keeps the tables that the request asks for, by their name in the lake or as SQL writes them.
+///
+/// # Errors
+/// [`Error::NoMatch`]; [`Error::SameName`] if one of them has another table's name.
 pub(super) fn requested(
     listed: Vec<Listed>,
     names: Vec<String>,
@@ -164,6 +158,20 @@ pub(super) fn requested(
             return Err(Error::NoMatch {
                 what: format!("{text:?}"),
                 nearest: nearest(text, names.iter().map(String::as_str)),
+            });
+        }
+    }
+    let mut tables: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (i, name) in names.iter().enumerate() {
+        tables.entry(name).or_default().push(i);
+    }
+    for (i, name) in names.iter().enumerate().filter(|(i, _)| wanted[*i]) {
+        if let Some(other) = tables[name.as_str()].iter().find(|other| **other != i) {
+            let [first, second] = [i.min(*other), i.max(*other)].map(|i| listed[i].relation.to_string());
+            return Err(Error::SameName {
+                first,
+                second,
+                name: name.clone(),
             });
         }
     }
@@ -188,10 +196,7 @@ pub(super) async fn resolve(
         .into_iter()
         .map(|(name, listed)| {
             let columns = columns.remove(&listed.relation.oid).unwrap_or_default();
-            let settings = settings
-                .iter()
-                .find(|(pattern, _)| pattern.matches(&listed.relation))
-                .map(|(_, settings)| settings);
+            let settings = TablePattern::find(settings, &listed.relation);
             table(name, listed, &columns, &types, settings)
         })
         .collect()
@@ -206,8 +211,23 @@ fn table(
 ) -> Result<Table> {
     let none = TableSettings::default();
     let settings = settings.unwrap_or(&none);
-    for column in settings.columns.keys().chain(&settings.exclude) {
-        if !columns.iter().any(|c| c.name == *column) {
+    let name_in_lake = |column: &'_ str| {
+        settings
+            .rename
+            .get(column)
+            .cloned()
+            .unwrap_or_else(|| column.to_owned())
+    };
+    let has = |name: &String| columns.iter().any(|c| c.name == *name);
+    let has_in_lake = |name: &String| columns.iter().any(|c| name_in_lake(&c.name) == *name);
+    let of_source = settings.exclude.iter().chain(settings.rename.keys());
+    for (column, is_there) in of_source.map(|name| (name, has(name))).chain(
+        settings
+            .columns
+            .keys()
+            .map(|name| (name, has(name) || has_in_lake(name))),
+    ) {
+        if !is_there {
             return Err(Error::NoSuchColumn {
                 table: name,
                 column: column.clone(),
@@ -219,7 +239,8 @@ fn table(
     let mut select = Vec::with_capacity(columns.len());
     for column in columns.iter().filter(|c| !settings.exclude.contains(&c.name)) {
         let quoted = quote_identifier(&column.name);
-        let carried_as = settings.columns.get(&column.name);
+        let lake_name = name_in_lake(&column.name);
+        let carried_as = settings.columns.get(&column.name).or(settings.columns.get(&lake_name));
         let (sql, mut codec) = types.select(
             &quoted,
             column.type_oid,
@@ -259,7 +280,7 @@ fn table(
             metadata.insert(METADATA_PRIMARY_KEY.into(), place.to_string());
         }
         // Nullable whatever the source says: a day may lack a column that other days have.
-        fields.push(Field::new(&column.name, codec.data_type(), true).with_metadata(metadata));
+        fields.push(Field::new(lake_name, codec.data_type(), true).with_metadata(metadata));
         codecs.push(codec);
         select.push(select_sql);
     }

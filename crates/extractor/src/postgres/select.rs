@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lake_postgres::NamePart;
 use lake_storage::Relation;
 
 use crate::{Error, Result};
@@ -50,6 +51,13 @@ impl TablePattern {
         self.schema.is_exact() && self.table.is_exact()
     }
 
+    /// The first settings whose pattern names the relation, or else of a pattern that matches it.
+    pub(super) fn find<'a, T>(settings: &'a [(Self, T)], relation: &Relation) -> Option<&'a T> {
+        let matching = || settings.iter().filter(|(pattern, _)| pattern.matches(relation));
+        let exact = matching().find(|(pattern, _)| pattern.is_exact());
+        exact.or_else(|| matching().next()).map(|(_, settings)| settings)
+    }
+
     /// Whether a relation is meant.
     pub fn matches(&self, relation: &Relation) -> bool {
         self.schema.matches(&relation.schema) && self.table.matches(&relation.name)
@@ -75,25 +83,24 @@ impl FromStr for TablePattern {
             Some(rest) => (true, rest.trim_start()),
             None => (false, trimmed),
         };
-        let (first, rest) = part(body).map_err(error)?;
-        let (schema, table) = match rest.strip_prefix('.') {
-            Some(rest) => {
-                let (second, rest) = part(rest).map_err(error)?;
-                if !rest.is_empty() {
-                    return Err(error(
-                        "it has more than a schema and a table; names with dots are quoted",
-                    ));
-                }
-                (first, second)
-            }
-            None if rest.is_empty() => (
-                Part {
+        let mut parts = lake_postgres::parse_name(body)
+            .map_err(error)?
+            .into_iter()
+            .map(|NamePart { text, quoted }| Part { text, literal: quoted });
+        let (schema, table) = match (parts.next(), parts.next(), parts.next()) {
+            (Some(schema), Some(table), None) => (schema, table),
+            (Some(table), None, _) => {
+                let public = Part {
                     text: "public".into(),
                     literal: true,
-                },
-                first,
-            ),
-            None => return Err(error("after a quoted name comes a dot or nothing")),
+                };
+                (public, table)
+            }
+            _ => {
+                return Err(error(
+                    "it has more than a schema and a table; names with dots are quoted",
+                ));
+            }
         };
         Ok(Self {
             text: text.into(),
@@ -102,45 +109,6 @@ impl FromStr for TablePattern {
             table,
         })
     }
-}
-
-/// Takes one name off the front: quoted, or up to the next dot.
-fn part(text: &str) -> Result<(Part, &str), &'static str> {
-    if let Some(mut rest) = text.strip_prefix('"') {
-        let mut name = String::new();
-        loop {
-            let end = rest.find('"').ok_or("a quote is not closed")?;
-            name.push_str(&rest[..end]);
-            rest = &rest[end + 1..];
-            match rest.strip_prefix('"') {
-                Some(after) => {
-                    name.push('"');
-                    rest = after;
-                }
-                None => break,
-            }
-        }
-        if name.is_empty() {
-            return Err("a name is empty");
-        }
-        return Ok((
-            Part {
-                text: name,
-                literal: true,
-            },
-            rest,
-        ));
-    }
-    let end = text.find('.').unwrap_or(text.len());
-    let name = text[..end].trim();
-    if name.is_empty() {
-        return Err("a name is empty");
-    }
-    let part = Part {
-        text: name.to_lowercase(),
-        literal: false,
-    };
-    Ok((part, &text[end..]))
 }
 
 /// `*` stands for any characters, `?` for one.

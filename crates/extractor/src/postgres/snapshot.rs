@@ -108,7 +108,7 @@ async fn list(connection: &Connection, source: &PostgresSource, tables: &[String
             nearest: String::new(),
         });
     }
-    let names = relation::name_all(&listed)?;
+    let names = relation::name_all(&listed, &source.settings);
     relation::requested(listed, names, tables)
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
 use lake_query::{Engine, Format, FormatWriter, OutputFile, Scope};
-use lake_storage::{Lake, RunDate};
+use lake_storage::RunDate;
 
 use crate::args::Global;
 use crate::config::Config;
@@ -42,7 +42,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
-    let lake = Lake::at(&config.lake)?;
+    let lake = config.open_lake()?;
     let scope = args.date.map_or(Scope::AllDays, Scope::Day);
     let engine = Engine::new(&lake, scope, &config.source_names(), &global.query_settings())?;
     let sql = match (&args.sql, &args.file) {

@@ -1,6 +1,6 @@
 //! The delimiter of a file, by looking at its start.
 
-use super::split::{Dialect, Fields, Split, split};
+use crate::split::{Dialect, Fields, Split, split};
 
 /// The delimiters that are looked for, as bytes and as people call them.
 const CANDIDATES: [(u8, &str); 4] = [
@@ -15,7 +15,15 @@ const CANDIDATES: [(u8, &str); 4] = [
 /// Where two do, both are given back as an error: either guess could be wrong without a sign. Where none does, the
 /// one with the most fields in the first line, and the comma where all have one; the ragged rows come out later, with
 /// their lines.
-pub(super) fn delimiter_of(sample: &str, ended: bool, quote: u8) -> Result<u8, (&'static str, &'static str)> {
+///
+/// `lenient`: bad rows are to be passed over. They may make the right candidate uneven and so speak for a wrong one: no
+/// other may cut the first line then.
+pub(crate) fn delimiter_of(
+    sample: &str,
+    ended: bool,
+    quote: u8,
+    lenient: bool,
+) -> Result<u8, (&'static str, &'static str)> {
     let mut even: Option<(u8, &'static str)> = None;
     let mut widest = (b',', 1);
     for (delimiter, name) in CANDIDATES.into_iter().filter(|(delimiter, _)| *delimiter != quote) {
@@ -23,7 +31,7 @@ pub(super) fn delimiter_of(sample: &str, ended: bool, quote: u8) -> Result<u8, (
         if cut.first_fields > widest.1 {
             widest = (delimiter, cut.first_fields);
         }
-        if cut.first_fields > 1 && cut.even {
+        if cut.first_fields > 1 && (cut.even || lenient) {
             match even {
                 Some((_, other)) => return Err((other, name)),
                 None => even = Some((delimiter, name)),
@@ -89,9 +97,9 @@ mod tests {
             ("a;b;c", b';'),
             ("", b','),
         ] {
-            assert_eq!(delimiter_of(sample, true, b'"'), Ok(delimiter), "{sample:?}");
+            assert_eq!(delimiter_of(sample, true, b'"', false), Ok(delimiter), "{sample:?}");
             assert_eq!(
-                delimiter_of(&format!("{sample}\n"), true, b'"'),
+                delimiter_of(&format!("{sample}\n"), true, b'"', false),
                 Ok(delimiter),
                 "{sample:?}"
             );
@@ -100,15 +108,29 @@ mod tests {
 
     #[test]
     fn a_record_cut_by_the_sample_is_left_out() {
-        assert_eq!(delimiter_of("a;b\n1,5;2\n1,", false, b'"'), Ok(b';'));
+        assert_eq!(delimiter_of("a;b\n1,5;2\n1,", false, b'"', false), Ok(b';'));
+    }
+
+    #[test]
+    fn where_rows_may_be_bad_only_one_may_cut_the_first_line() {
+        let delimiter_of = |sample| delimiter_of(sample, true, b'"', true);
+        assert_eq!(delimiter_of("a;b\n1;2;3\n1,5;2\n"), Ok(b';'));
+        assert_eq!(delimiter_of("name\n1,2\n"), Ok(b','));
+        assert_eq!(
+            delimiter_of("id;name, first\n1;x, y\n2;z, w;bad\n"),
+            Err(("the comma", "the semicolon"))
+        );
     }
 
     #[test]
     fn two_that_cut_evenly_are_not_chosen_from() {
         assert_eq!(
-            delimiter_of("1,5;2,5\n", true, b'"'),
+            delimiter_of("1,5;2,5\n", true, b'"', false),
             Err(("the comma", "the semicolon"))
         );
-        assert_eq!(delimiter_of("a,b|c\n1,2|3\n", true, b'"'), Err(("the comma", "`|`")));
+        assert_eq!(
+            delimiter_of("a,b|c\n1,2|3\n", true, b'"', false),
+            Err(("the comma", "`|`"))
+        );
     }
 }

@@ -1,7 +1,6 @@
 //! Whole files, from bytes to batches.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
@@ -9,11 +8,15 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::*;
 
+mod bad_rows;
+mod input;
+mod names;
+
 /// Splitmix64: a random test prints its seed, and `LAKE_TEST_SEED` repeats it.
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn seeded() -> Self {
+    pub(crate) fn seeded() -> Self {
         let seed = match std::env::var("LAKE_TEST_SEED") {
             Ok(seed) => seed.parse().expect("LAKE_TEST_SEED is a number"),
             Err(_) => RandomState::new().hash_one(0),
@@ -22,7 +25,7 @@ impl Random {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -30,7 +33,7 @@ impl Random {
     }
 
     /// A number from 0 to `end`, without `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
@@ -347,27 +350,28 @@ fn headers_that_name_no_table_are_refused() {
         ("\u{FEFF}", "is empty: not even a header"),
         (
             "\n\n",
-            "line 1: column 1 has no name: write one into the header, or set `header: false`",
+            "line 1: column 1 has no name: give it one with `rename: {column_1: …}`, or set `header: false` if this line \
+             is a row",
         ),
         (
             "a,,c\n",
-            "line 1: column 2 has no name: write one into the header, or set `header: false`",
-        ),
-        (
-            "a,b,\n1,2,\n",
-            "line 1: column 3 has no name: write one into the header, or set `header: false`",
+            "line 1: column 2 has no name: give it one with `rename: {column_2: …}`, or set `header: false` if this line \
+             is a row",
         ),
         (
             "a,b,a\n",
-            "line 1: columns 1 (\"a\") and 3 (\"a\") have the same name but for case: rename one in the header",
+            "line 1: columns 1 (\"a\") and 3 (\"a\") have the same name but for case: give one another with `rename: \
+             {column_3: …}`",
         ),
         (
             "Id,b,ID\n",
-            "line 1: columns 1 (\"Id\") and 3 (\"ID\") have the same name but for case: rename one in the header",
+            "line 1: columns 1 (\"Id\") and 3 (\"ID\") have the same name but for case: give one another with `rename: \
+             {ID: …}`",
         ),
         (
             "é,É\n",
-            "line 1: columns 1 (\"é\") and 2 (\"É\") have the same name but for case: rename one in the header",
+            "line 1: columns 1 (\"é\") and 2 (\"É\") have the same name but for case: give one another with `rename: \
+             {É: …}`",
         ),
     ] {
         assert_refused(text.as_bytes(), &CsvSettings::default(), message);
@@ -382,15 +386,15 @@ fn headers_that_name_no_table_are_refused() {
 
 #[test]
 fn unsound_records_are_refused_with_their_line() {
-    let ragged = "fields where the first line has 2 (delimiter ','): a field that holds the delimiter or a line end \
-                  must be quoted; set `delimiter` if it is another";
+    let ragged = "where the first line has 2 (delimiter ','): a field that holds the delimiter or a line end must be \
+                  quoted; set `delimiter` if it is another";
     for (text, message) in [
-        ("a,b\n1,2\n1\n", format!("line 3: 1 {ragged}")),
-        ("a,b\n\"\n\n\",2\n1,2,3\n", format!("line 5: 3 {ragged}")),
-        ("a,b\r\n\r\n\"\r\n\",2\r\n1,2,3", format!("line 5: 3 {ragged}")),
-        ("a,b\r1,2\r1,2,3\r", format!("line 3: 3 {ragged}")),
-        ("a,b\n1,2\n\"\"\n", format!("line 3: 1 {ragged}")),
-        ("a,b\n1,2\n \n", format!("line 3: 1 {ragged}")),
+        ("a,b\n1,2\n1\n", format!("line 3: 1 field {ragged}")),
+        ("a,b\n\"\n\n\",2\n1,2,3\n", format!("line 5: 3 fields {ragged}")),
+        ("a,b\r\n\r\n\"\r\n\",2\r\n1,2,3", format!("line 5: 3 fields {ragged}")),
+        ("a,b\r1,2\r1,2,3\r", format!("line 3: 3 fields {ragged}")),
+        ("a,b\n1,2\n\"\"\n", format!("line 3: 1 field {ragged}")),
+        ("a,b\n1,2\n \n", format!("line 3: 1 field {ragged}")),
         (
             "a,b\n\"x\n\",\"y\nz\n",
             "line 3: the quote that opens field 2 is never closed".to_owned(),
@@ -551,7 +555,7 @@ fn set_types_convert_exactly_or_refuse() {
                 settings.columns = typed(&[("a", word)]).columns;
             }),
             &format!(
-                "line 3, column \"a\": {cell:?} is not exactly a {word}: `columns: {{a: text}}` carries it as it is"
+                "line 3: column \"a\": {cell:?} is not exactly a {word}: `columns: {{a: text}}` carries it as it is"
             ),
         );
     }
@@ -562,7 +566,7 @@ fn set_types_convert_exactly_or_refuse() {
     assert_refused(
         b"a\n1\n",
         &typed(&[("b", "text")]),
-        "no column \"b\", for which `columns` sets a type: the file has a",
+        "`columns` speaks of a column \"b\", which the file does not have; did you mean \"a\"?",
     );
     let narrow = settings(|settings| {
         settings.columns = [("a".to_owned(), ColumnType::Decimal { precision: 2, scale: 3 })].into();
@@ -594,44 +598,6 @@ fn batches_keep_to_their_size() {
     assert_eq!(rows, [10; 100]);
     assert_eq!(file.batches(0).expect("opens").count(), 1000);
     assert_eq!(file.batches(usize::MAX).expect("opens").count(), 1);
-}
-
-#[test]
-fn compressed_files_are_known_by_their_first_bytes() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let text = "a,b\n1,x\n".as_bytes();
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(text).expect("memory");
-    let gzip = gzip.finish().expect("memory");
-    let zstd = zstd::encode_all(text, 1).expect("memory");
-    let second = b"2,y\n";
-    let mut more = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    more.write_all(second).expect("memory");
-
-    let path = folder.path().join("t.csv");
-    let read_file = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).expect("a writable folder");
-        CsvFile::open(&path, &CsvSettings::default())
-            .map(|file| table(&file, 1 << 20))
-            .map_err(|error| error.to_string())
-    };
-    let columns = ["a bigint", "b text"];
-    for bytes in [text, &gzip, &zstd] {
-        assert_eq!(read_file(bytes), expected(&columns, &[&["1", "x"]]));
-    }
-    let members = [gzip.clone(), more.finish().expect("memory")].concat();
-    assert_eq!(read_file(&members), expected(&columns, &[&["1", "x"], &["2", "y"]]));
-    let frames = [zstd.clone(), zstd::encode_all(&second[..], 1).expect("memory")].concat();
-    assert_eq!(read_file(&frames), expected(&columns, &[&["1", "x"], &["2", "y"]]));
-
-    for bytes in [
-        &gzip[..gzip.len() - 1],
-        &zstd[..zstd.len() - 1],
-        &[gzip.clone(), b"junk".to_vec()].concat(),
-    ] {
-        assert_eq!(read_file(bytes), Err(format!("{}: can't be read", path.display())));
-    }
-    assert!(read_file(&[]).is_err_and(|message| message.contains("is empty")));
 }
 
 #[test]
@@ -872,7 +838,7 @@ fn hostile_bytes_are_a_table_or_an_error() {
         b"999999999999999999999999999999999999999",
     ];
     let mut random = Random::seeded();
-    let mut tables = 0;
+    let (mut tables, mut tables_with_bad_rows) = (0, 0);
     for round in 0..20_000 {
         let mut bytes = random.pick(&["", "\u{FEFF}", "a,b\n", "a\n"]).as_bytes().to_vec();
         for _ in 0..random.below(24) {
@@ -888,14 +854,40 @@ fn hostile_bytes_are_a_table_or_an_error() {
             settings.header = round % 3 > 0;
             settings.encoding = [Encoding::Utf8, Encoding::Latin1, Encoding::Windows1252][round % 7 % 3];
         });
-        if let Ok(file) = open(&bytes, &settings, 1 << 16) {
-            let whole = table(&file, 1 << 16);
+        let sound = open(&bytes, &settings, 1 << 16);
+        if let Ok(file) = &sound {
+            let whole = table(file, 1 << 16);
             assert_eq!(
                 table(&open(&bytes, &settings, 5).expect("sound in small blocks too"), 1),
                 whole
             );
             tables += 1;
         }
+        let lenient = bad_rows::lenient(|lenient| {
+            *lenient = CsvSettings {
+                on_bad_row: OnBadRow::Quarantine,
+                delimiter: sound.as_ref().ok().and_then(|file| file.settings.delimiter),
+                ..settings.clone()
+            };
+        });
+        let Ok(file) = open(&bytes, &lenient, 1 << 16) else {
+            assert!(sound.is_err(), "{:?}", bytes.escape_ascii().to_string());
+            continue;
+        };
+        let (whole, apart) = (table(&file, 1 << 16), bad_rows::apart(&file, 1 << 16));
+        let small = open(&bytes, &lenient, 5).expect("sound in small blocks too");
+        assert_eq!((table(&small, 1), bad_rows::apart(&small, 1)), (whole, apart));
+        assert_eq!(
+            file.bad_rows() == 0,
+            sound.is_ok(),
+            "{:?}",
+            bytes.escape_ascii().to_string()
+        );
+        tables_with_bad_rows += u64::from(file.bad_rows() > 0);
     }
     assert!(tables > 100, "only {tables} of the files were sound");
+    assert!(
+        tables_with_bad_rows > 100,
+        "only {tables_with_bad_rows} of the files had bad rows"
+    );
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use arrow::error::ArrowError;
 
-use super::settings::ColumnType;
+use crate::settings::ColumnType;
 
 /// Why a CSV file was refused.
 ///
@@ -72,22 +72,31 @@ pub enum CsvError {
         /// The other.
         second: &'static str,
     },
-    /// A row with more or fewer fields than the first line.
-    #[error(
-        "{path}: line {line}: {found} fields where the first line has {expected} (delimiter {delimiter:?}): a field \
-         that holds the delimiter or a line end must be quoted; set `delimiter` if it is another"
-    )]
-    Ragged {
+    /// A row that is refused.
+    #[error("{path}: line {line}: {fault}: {}", fault.hint())]
+    Row {
         /// The file.
         path: PathBuf,
-        /// Where the row starts.
+        /// Where the trouble starts.
         line: u64,
-        /// Fields of the first line.
-        expected: usize,
-        /// Fields of this row.
-        found: usize,
-        /// What the fields were split at.
-        delimiter: char,
+        /// What is wrong with it.
+        fault: RowFault,
+    },
+    /// A row that was to be quarantined, but might be a part of a row or more than one.
+    #[error(
+        "{path}: line {line}: {fault}; the row can't be quarantined, since where it ends is not certain{}: {}",
+        if *several_lines { " (it takes up several lines)" } else { " (it has an odd number of quotes)" },
+        fault.hint()
+    )]
+    Uncertain {
+        /// The file.
+        path: PathBuf,
+        /// Where the trouble starts.
+        line: u64,
+        /// What is wrong with it.
+        fault: RowFault,
+        /// Whether it takes up several lines, a sign of a quote too many far above; else its quotes do not pair.
+        several_lines: bool,
     },
     /// A quoted field that never ends.
     #[error("{path}: line {line}: the quote that opens field {field} is never closed")]
@@ -95,29 +104,6 @@ pub enum CsvError {
         /// The file.
         path: PathBuf,
         /// Where the quote opens.
-        line: u64,
-        /// The field's position in its record, the first being 1.
-        field: usize,
-    },
-    /// A quoted field goes on after its closing quote.
-    #[error("{path}: line {line}: text after the closing quote of field {field}: a quote inside a field is doubled")]
-    TextAfterQuote {
-        /// The file.
-        path: PathBuf,
-        /// Where the text stands.
-        line: u64,
-        /// The field's position in its record, the first being 1.
-        field: usize,
-    },
-    /// A line end of another kind than the first line's, outside quotes.
-    #[error(
-        "{path}: line {line}: a lone carriage return beside line feeds, outside quotes: quote field {field}, or end \
-         every line alike"
-    )]
-    MixedLineEnds {
-        /// The file.
-        path: PathBuf,
-        /// Where it stands.
         line: u64,
         /// The field's position in its record, the first being 1.
         field: usize,
@@ -145,7 +131,10 @@ pub enum CsvError {
         columns_max: usize,
     },
     /// A column without a name.
-    #[error("{path}: line {line}: column {position} has no name: write one into the header, or set `header: false`")]
+    #[error(
+        "{path}: line {line}: column {position} has no name: give it one with `rename: {{column_{position}: …}}`, or \
+         set `header: false` if this line is a row"
+    )]
     EmptyName {
         /// The file.
         path: PathBuf,
@@ -157,7 +146,7 @@ pub enum CsvError {
     /// Two columns of one name. A Delta table can't hold names that differ only in case either.
     #[error(
         "{path}: line {line}: columns {first} ({first_name:?}) and {second} ({second_name:?}) have the same name but \
-         for case: rename one in the header"
+         for case: give one another with `rename: {{{key}: …}}`"
     )]
     DuplicateName {
         /// The file.
@@ -172,33 +161,45 @@ pub enum CsvError {
         second: usize,
         /// Its name, shortened.
         second_name: String,
+        /// What `rename` calls it.
+        key: String,
     },
     /// A setting for a column that the file does not have.
-    #[error("{path}: no column {column:?}, for which `columns` sets a type: the file has {names}")]
+    #[error("{path}: `{setting}` speaks of a column {column:?}, which the file does not have{hint}")]
     UnknownColumn {
         /// The file.
         path: PathBuf,
-        /// The name in the settings.
+        /// The setting.
+        setting: &'static str,
+        /// The name in it, shortened.
         column: String,
-        /// The file's names, shortened.
-        names: String,
+        /// The nearest of the file's names, or all of them, shortened.
+        hint: String,
     },
-    /// A cell that the type set for its column can't hold exactly.
+    /// A setting for a name that two columns have.
     #[error(
-        "{path}: line {line}, column {column:?}: {value:?} is not exactly a {column_type}: `columns: {{{column}: \
-         text}}` carries it as it is"
+        "{path}: `{setting}` speaks of a column {column:?}, but columns {first} and {second} are both called so: \
+         write `column_{first}` or `column_{second}`"
     )]
-    Value {
+    AmbiguousColumn {
         /// The file.
         path: PathBuf,
-        /// Where the row starts.
-        line: u64,
-        /// The column's name.
+        /// The setting.
+        setting: &'static str,
+        /// The name in it, shortened.
         column: String,
-        /// The cell, shortened.
-        value: String,
-        /// The type set for the column.
-        column_type: ColumnType,
+        /// The one column, the first being 1.
+        first: usize,
+        /// The other column.
+        second: usize,
+    },
+    /// The bad rows could not be written to where they are kept.
+    #[error("{path}: its bad rows can't be written")]
+    BadRows {
+        /// The CSV file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
     },
     /// The file is not the one that was checked.
     #[error("{path}: changed while it was read: try again once nothing writes to it")]
@@ -214,6 +215,63 @@ pub enum CsvError {
         /// Arrow's reason.
         source: ArrowError,
     },
+}
+
+/// Why a row is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowFault {
+    /// More or fewer fields than the first line.
+    #[error(
+        "{found} field{} where the first line has {expected} (delimiter {delimiter:?})",
+        if *found == 1 { "" } else { "s" }
+    )]
+    Ragged {
+        /// Fields of the first line.
+        expected: usize,
+        /// Fields of this row.
+        found: usize,
+        /// What the fields were split at.
+        delimiter: char,
+    },
+    /// A quoted field goes on after its closing quote.
+    #[error("text after the closing quote of field {field}")]
+    TextAfterQuote {
+        /// The field's position in its record, the first being 1.
+        field: usize,
+    },
+    /// A line end of another kind than the first line's, outside quotes.
+    #[error("a lone carriage return beside line feeds, outside quotes")]
+    MixedLineEnds {
+        /// The field's position in its record, the first being 1.
+        field: usize,
+    },
+    /// A cell that the type set for its column can't hold exactly.
+    #[error("column {column:?}: {value:?} is not exactly a {column_type}")]
+    Value {
+        /// What a setting calls the column.
+        column: String,
+        /// The cell, shortened.
+        value: String,
+        /// The type set for the column.
+        column_type: ColumnType,
+    },
+}
+
+impl RowFault {
+    /// What helps.
+    fn hint(&self) -> String {
+        match self {
+            Self::Ragged { .. } => "a field that holds the delimiter or a line end must be quoted; set `delimiter` if \
+                                    it is another"
+                .to_owned(),
+            Self::TextAfterQuote { .. } => "a quote inside a field is doubled".to_owned(),
+            Self::MixedLineEnds { field } => format!("quote field {field}, or end every line alike"),
+            Self::Value { column, .. } => {
+                format!("`columns: {{{}: text}}` carries it as it is", key_text(column))
+            }
+        }
+    }
 }
 
 /// Why bytes are not text.
@@ -241,9 +299,34 @@ pub enum TextFault {
 }
 
 /// At most 80 characters of `text`, to be shown in an error.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// A name as a key of the config.
+pub(crate) fn key_text(name: &str) -> String {
+    let name = shortened(name);
+    if name
+        .chars()
+        .all(|character| character.is_alphanumeric() || character == '_')
+    {
+        name
+    } else {
+        format!("{name:?}")
+    }
+}
+
+/// The name that may have been meant by a wrong one.
+pub(crate) fn nearest<'a>(wrong: &str, names: &'a [String]) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase();
+    names
+        .iter()
+        .filter(|name| name.len() <= 4 * wrong.len() + 16) // a hostile header may hold megabytes
+        .map(|name| (strsim::levenshtein(&wrong, &name.to_lowercase()), name.as_str()))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .min()
+        .map(|(_, name)| name)
 }

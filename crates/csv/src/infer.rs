@@ -1,35 +1,32 @@
 //! The type of a column from all of its cells: the narrowest that gives back each of them.
 
-use super::calendar::{date, timestamp, timestamptz};
-use super::column::holds;
-use super::number::{Number, is_not_finite};
-use super::settings::ColumnType;
+use crate::calendar::{date, timestamp, timestamptz};
+use crate::number::{Number, is_not_finite};
+use crate::settings::ColumnType;
 
 /// Sees every cell of a column that is not NULL.
 #[derive(Debug, Clone)]
-pub(super) enum Observer {
+pub(crate) enum Observer {
     /// The user set the type.
     Set(ColumnType),
     Inferred(Inference),
 }
 
 impl Observer {
-    pub(super) fn new(set: Option<ColumnType>) -> Self {
+    pub(crate) fn new(set: Option<ColumnType>) -> Self {
         set.map_or_else(|| Self::Inferred(Inference::default()), Self::Set)
     }
 
-    /// Takes one cell into account; the error is the type that was set and can't hold it.
-    pub(super) fn observe(&mut self, cell: &str) -> Result<(), ColumnType> {
+    /// Takes one cell into account. One that a set type can't hold is not shown to it.
+    pub(crate) fn observe(&mut self, cell: &str) {
         match self {
             Self::Inferred(inference) => inference.observe(cell),
-            Self::Set(column_type) if holds(*column_type, cell) => {}
-            Self::Set(column_type) => return Err(*column_type),
+            Self::Set(_) => {}
         }
-        Ok(())
     }
 
     /// The type once every cell was seen.
-    pub(super) fn column_type(&self) -> ColumnType {
+    pub(crate) fn column_type(&self) -> ColumnType {
         match self {
             Self::Set(column_type) => *column_type,
             Self::Inferred(inference) => inference.column_type(),
@@ -40,7 +37,7 @@ impl Observer {
 impl Observer {
     /// Whether every cell seen comes back from a type that the column had before. A type that the
     /// user set is not to be changed.
-    pub(super) fn fits(&self, earlier: ColumnType) -> bool {
+    pub(crate) fn fits(&self, earlier: ColumnType) -> bool {
         match (self, earlier) {
             (Self::Set(_), _) => false,
             (Self::Inferred(Inference::NoCell), _) | (Self::Inferred(_), ColumnType::Text) => true,
@@ -52,7 +49,7 @@ impl Observer {
 
 /// What the cells seen so far allow. NULL is not shown to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Inference {
+pub(crate) enum Inference {
     #[default]
     NoCell,
     Boolean,
@@ -118,7 +115,7 @@ fn is_boolean(cell: &str) -> bool {
 
 /// What numbers in a column have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     /// The most digits before the point.
     integer_digits: usize,
     /// The most digits after the point.

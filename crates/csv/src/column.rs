@@ -7,13 +7,13 @@ use arrow::array::{
     TimestampMicrosecondBuilder,
 };
 
-use super::calendar::{date, timestamp, timestamptz};
-use super::number::{bigint, decimal, double};
-use super::settings::ColumnType;
+use crate::calendar::{date, timestamp, timestamptz};
+use crate::number::{bigint, decimal, double};
+use crate::settings::ColumnType;
 
 /// An array that grows by one cell after the other.
 #[derive(Debug)]
-pub(super) enum ColumnBuilder {
+pub(crate) enum ColumnBuilder {
     Text(StringBuilder),
     Boolean(BooleanBuilder),
     Bigint(Int64Builder),
@@ -29,7 +29,7 @@ pub(super) enum ColumnBuilder {
 }
 
 impl ColumnBuilder {
-    pub(super) fn new(column_type: ColumnType) -> Self {
+    pub(crate) fn new(column_type: ColumnType) -> Self {
         match column_type {
             ColumnType::Text => Self::Text(StringBuilder::new()),
             ColumnType::Boolean => Self::Boolean(BooleanBuilder::new()),
@@ -49,7 +49,7 @@ impl ColumnBuilder {
     }
 
     /// Appends a cell, or NULL; returns the bytes that it takes, or `None` if the type can't hold it.
-    pub(super) fn append(&mut self, cell: Option<&str>) -> Option<usize> {
+    pub(crate) fn append(&mut self, cell: Option<&str>) -> Option<usize> {
         /// The offset of a text.
         const OFFSET_BYTES: usize = 4;
         match self {
@@ -82,7 +82,7 @@ impl ColumnBuilder {
     }
 
     /// The array of the cells since the last time; the builder is empty afterwards.
-    pub(super) fn finish(&mut self) -> ArrayRef {
+    pub(crate) fn finish(&mut self) -> ArrayRef {
         match self {
             Self::Text(texts) => Arc::new(texts.finish()),
             Self::Boolean(booleans) => Arc::new(booleans.finish()),
@@ -96,7 +96,7 @@ impl ColumnBuilder {
 }
 
 /// Whether a column of this type can hold the cell.
-pub(super) fn holds(column_type: ColumnType, cell: &str) -> bool {
+pub(crate) fn holds(column_type: ColumnType, cell: &str) -> bool {
     let cell = value_text(cell);
     match column_type {
         ColumnType::Text => true,

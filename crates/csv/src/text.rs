@@ -7,11 +7,11 @@ use std::io::{self, Read};
 
 use memchr::memchr;
 
-use super::error::TextFault;
-use super::settings::Encoding;
+use crate::error::TextFault;
+use crate::settings::Encoding;
 
 /// A file's characters, a block of bytes at a time.
-pub(super) struct Text {
+pub(crate) struct Text {
     input: Box<dyn Read + Send>,
     block_bytes: usize,
     decoder: Decoder,
@@ -28,13 +28,13 @@ pub(super) struct Text {
 
 /// Why there are no more characters.
 #[derive(Debug)]
-pub(super) enum TextError {
+pub(crate) enum TextError {
     Read(io::Error),
     Fault { offset: u64, fault: TextFault },
 }
 
 impl Text {
-    pub(super) fn open(input: Box<dyn Read + Send>, encoding: Encoding, block_bytes: usize) -> io::Result<Self> {
+    pub(crate) fn open(input: Box<dyn Read + Send>, encoding: Encoding, block_bytes: usize) -> io::Result<Self> {
         let mut text = Self {
             input,
             block_bytes: block_bytes.max(4),
@@ -80,7 +80,7 @@ impl Text {
     /// Appends some more characters to `out`; false once there are none left to come.
     ///
     /// A fault is told only after the characters before it, so that the caller can count their lines.
-    pub(super) fn read_into(&mut self, out: &mut String) -> Result<bool, TextError> {
+    pub(crate) fn read_into(&mut self, out: &mut String) -> Result<bool, TextError> {
         if let Some(fault) = self.fault {
             return Err(TextError::Fault {
                 offset: self.offset,
@@ -98,7 +98,7 @@ impl Text {
     }
 
     /// The digest of all bytes read so far, before decoding and after decompression.
-    pub(super) fn digest(&self) -> u64 {
+    pub(crate) fn digest(&self) -> u64 {
         self.digest.finish()
     }
 

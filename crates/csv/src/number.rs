@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 /// A number taken apart: `[-]digits[.digits][e[±]digits]`, the digits before the point left out at will.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Number<'a> {
-    pub(super) negative: bool,
-    pub(super) integer: &'a [u8],
-    pub(super) fraction: &'a [u8],
-    pub(super) exponent: Option<i64>,
+pub(crate) struct Number<'a> {
+    pub(crate) negative: bool,
+    pub(crate) integer: &'a [u8],
+    pub(crate) fraction: &'a [u8],
+    pub(crate) exponent: Option<i64>,
 }
 
 /// Beyond any exponent that a number here can use, and far from overflow when lengths are added.
@@ -18,7 +18,7 @@ const EXPONENT_MAX: i64 = 1 << 40;
 const DOUBLE_CHARS_MAX: usize = 1100;
 
 impl<'a> Number<'a> {
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (negative, rest) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
             rest => (false, rest),
@@ -46,11 +46,11 @@ impl<'a> Number<'a> {
     }
 
     /// Whether zeros stand before the number, as in codes: `007`, `00.5`.
-    pub(super) fn is_padded(&self) -> bool {
+    pub(crate) fn is_padded(&self) -> bool {
         matches!(self.integer, [b'0', _, ..])
     }
 
-    pub(super) fn is_zero(&self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         self.integer.iter().chain(self.fraction).all(|digit| *digit == b'0')
     }
 
@@ -77,7 +77,7 @@ impl<'a> Number<'a> {
     }
 
     /// The number times ten to the `scale`, if that is whole and has no more than `precision` digits.
-    pub(super) fn units(&self, precision: u8, scale: u8) -> Option<i128> {
+    pub(crate) fn units(&self, precision: u8, scale: u8) -> Option<i128> {
         let significant = self.significant();
         if significant.is_zero() {
             return Some(0);
@@ -112,7 +112,7 @@ impl<'a> Number<'a> {
     }
 
     /// Whether this number, spelled `text`, is what a double is when it is written in the shortest way.
-    pub(super) fn is_shortest_double(&self, text: &str) -> bool {
+    pub(crate) fn is_shortest_double(&self, text: &str) -> bool {
         text.len() <= DOUBLE_CHARS_MAX
             && (self.surely_survives_as_double()
                 || text.parse::<f64>().is_ok_and(|double| self.equals(&shortest(double))))
@@ -192,7 +192,7 @@ fn exponent(text: &[u8]) -> Option<i64> {
 }
 
 /// Whether `text` is NaN or an infinity, in any case.
-pub(super) fn is_not_finite(text: &str) -> bool {
+pub(crate) fn is_not_finite(text: &str) -> bool {
     let magnitude = text.strip_prefix('-').unwrap_or(text);
     text.eq_ignore_ascii_case("nan")
         || magnitude.eq_ignore_ascii_case("inf")
@@ -200,7 +200,7 @@ pub(super) fn is_not_finite(text: &str) -> bool {
 }
 
 /// The double that `text` spells, if it gives back each of its digits when it is written with as many.
-pub(super) fn double(text: &str) -> Option<f64> {
+pub(crate) fn double(text: &str) -> Option<f64> {
     match Number::parse(text) {
         Some(number) => number.double(text),
         None if is_not_finite(text) => text.parse().ok(),
@@ -209,21 +209,21 @@ pub(super) fn double(text: &str) -> Option<f64> {
 }
 
 /// The integer that `text` spells.
-pub(super) fn bigint(text: &str) -> Option<i64> {
+pub(crate) fn bigint(text: &str) -> Option<i64> {
     text.parse()
         .ok()
         .or_else(|| Number::parse(text)?.units(38, 0)?.try_into().ok())
 }
 
 /// The unscaled value of a decimal, if none of its digits is lost.
-pub(super) fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
+pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
     Number::parse(text)?.units(precision, scale)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Random;
     use super::*;
+    use crate::tests::Random;
 
     #[test]
     fn only_numbers_are_numbers() {

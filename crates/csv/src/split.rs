@@ -9,14 +9,14 @@ use memchr::{memchr, memchr3};
 
 /// The bytes that shape a file; both ASCII, so that text can be cut at them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dialect {
-    pub(super) delimiter: u8,
-    pub(super) quote: u8,
+pub(crate) struct Dialect {
+    pub(crate) delimiter: u8,
+    pub(crate) quote: u8,
 }
 
 /// What ends the lines of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LineEnd {
+pub(crate) enum LineEnd {
     /// LF, or CRLF.
     LineFeed,
     CarriageReturn,
@@ -24,24 +24,24 @@ pub(super) enum LineEnd {
 
 /// One field: its text, and whether quotes stood around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Field<'a> {
-    pub(super) text: &'a str,
-    pub(super) quoted: bool,
+pub(crate) struct Field<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) quoted: bool,
 }
 
 /// The fields of the record that was split last, as places in its text.
 #[derive(Debug, Default)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     spans: Vec<Span>,
     /// All fields of the record; those beyond [`COLUMNS_MAX`] have no span.
-    pub(super) count: usize,
-    pub(super) any_quoted: bool,
+    pub(crate) count: usize,
+    pub(crate) any_quoted: bool,
     /// The texts of fields with doubled quotes, each quote once.
     unescaped: String,
 }
 
 /// More columns than any table has; it bounds what a hostile record can make us remember.
-pub(super) const COLUMNS_MAX: usize = 16_384;
+pub(crate) const COLUMNS_MAX: usize = 16_384;
 
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -60,7 +60,7 @@ enum Form {
 
 impl Fields {
     /// The fields in order; `record` is the text that was split.
-    pub(super) fn iter<'a>(&'a self, record: &'a str) -> impl Iterator<Item = Field<'a>> {
+    pub(crate) fn iter<'a>(&'a self, record: &'a str) -> impl Iterator<Item = Field<'a>> {
         self.spans.iter().map(move |span| Field {
             text: match span.form {
                 Form::Plain | Form::Quoted => &record[span.start..span.end],
@@ -71,7 +71,7 @@ impl Fields {
     }
 
     /// Whether the record is a line without a character.
-    pub(super) fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.count == 1
             && self
                 .spans
@@ -97,7 +97,7 @@ impl Fields {
 
 /// What the text starts with.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Split {
+pub(crate) enum Split {
     /// A record of so many bytes, its line end among them.
     Record { length: usize },
     /// A record that goes on after the text.
@@ -106,13 +106,13 @@ pub(super) enum Split {
 
 /// A breach of the grammar at a byte of the text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct SplitError {
-    pub(super) at: usize,
-    pub(super) breach: Breach,
+pub(crate) struct SplitError {
+    pub(crate) at: usize,
+    pub(crate) breach: Breach,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Breach {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Breach {
     UnterminatedQuote,
     TextAfterQuote,
     MixedLineEnds,
@@ -121,7 +121,7 @@ pub(super) enum Breach {
 /// Splits the record at the start of `text` into `fields`. `ended`: nothing follows `text`.
 ///
 /// The first line end that is met settles `line_end`. After an error `fields` holds the fields before it.
-pub(super) fn split(
+pub(crate) fn split(
     text: &str,
     ended: bool,
     dialect: Dialect,

@@ -11,7 +11,7 @@ const MICROS_MIN: i64 = -62_135_596_800 * MICROS_PER_SECOND;
 const MICROS_MAX: i64 = 253_402_300_800 * MICROS_PER_SECOND - 1;
 
 /// Days since 1970-01-01.
-pub(super) fn date(text: &str) -> Option<i32> {
+pub(crate) fn date(text: &str) -> Option<i32> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else {
         return None;
     };
@@ -24,7 +24,7 @@ pub(super) fn date(text: &str) -> Option<i32> {
 }
 
 /// Microseconds since 1970-01-01T00:00:00, of a text without a zone.
-pub(super) fn timestamp(text: &str) -> Option<i64> {
+pub(crate) fn timestamp(text: &str) -> Option<i64> {
     match local_timestamp(text)? {
         (micros, []) => Some(micros),
         _ => None,
@@ -32,7 +32,7 @@ pub(super) fn timestamp(text: &str) -> Option<i64> {
 }
 
 /// Microseconds since 1970-01-01T00:00:00Z, of a text that ends with `Z` or an offset.
-pub(super) fn timestamptz(text: &str) -> Option<i64> {
+pub(crate) fn timestamptz(text: &str) -> Option<i64> {
     let (micros, zone) = local_timestamp(text)?;
     let (sign, hours, minutes) = match zone {
         [b'Z'] => (0, 0, 0),

@@ -21,8 +21,13 @@ pub struct CsvSettings {
     pub null: Vec<String>,
     /// How the file's bytes spell characters.
     pub encoding: Encoding,
-    /// Types of columns by name, in place of the inferred ones. Every cell that is not NULL must convert exactly.
+    /// Types of columns by the header's names, in place of the inferred ones. Every cell that is not NULL must
+    /// convert exactly. A name that the header lacks or has twice is written by its place: `column_3`.
     pub columns: BTreeMap<String, ColumnType>,
+    /// Names for the lake by the header's names, which are written as for `columns`.
+    pub rename: BTreeMap<String, String>,
+    /// What becomes of a row that is refused.
+    pub on_bad_row: OnBadRow,
 }
 
 impl Default for CsvSettings {
@@ -34,6 +39,8 @@ impl Default for CsvSettings {
             null: Vec::new(),
             encoding: Encoding::default(),
             columns: BTreeMap::new(),
+            rename: BTreeMap::new(),
+            on_bad_row: OnBadRow::default(),
         }
     }
 }
@@ -48,6 +55,16 @@ pub enum Encoding {
     Latin1,
     /// Windows-1252. Its five undefined bytes are refused.
     Windows1252,
+}
+
+/// What becomes of a row that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBadRow {
+    /// It is an error, and the whole file is refused with it.
+    #[default]
+    Refuse,
+    /// It is left out and kept apart, if it is certain where it ends.
+    Quarantine,
 }
 
 /// The type of a column, in PostgreSQL's words.
@@ -93,7 +110,7 @@ impl ColumnType {
     }
 
     /// The type whose columns are of this Arrow type; `None` if there is none.
-    pub(super) fn of(data_type: &DataType) -> Option<Self> {
+    pub(crate) fn of(data_type: &DataType) -> Option<Self> {
         Some(match data_type {
             DataType::Utf8 => Self::Text,
             DataType::Boolean => Self::Boolean,
@@ -110,7 +127,7 @@ impl ColumnType {
         })
     }
 
-    pub(super) fn is_valid(self) -> bool {
+    pub(crate) fn is_valid(self) -> bool {
         match self {
             Self::Decimal { precision, scale } => (1..=38).contains(&precision) && scale <= precision,
             _ => true,

@@ -3,7 +3,8 @@
 //! ```text
 //!          first pass: every record is checked, every cell seen           second pass: batches
 //! file ─► input ─► text ─► split / records ─► rows ─► infer ─► schema  │  rows ─► column ─► RecordBatch
-//!      (gzip, zstd) (UTF-8)   (RFC 4180)                               │  digest and row count as before?
+//!      (gzip, zstd) (UTF-8)   (RFC 4180)    │                          │  digest and row counts as before?
+//!                                           └─► a bad row: an error, or set aside
 //! ```
 //!
 //! # What a file may look like
@@ -26,7 +27,21 @@
 //! `Utf8` for all else. Numbers with leading zeros, a plus, spaces or thousands separators are codes, and codes are
 //! text. So is a column with `-0`, whose sign a decimal drops, and one with more digits than its type can carry: a
 //! double is written in the shortest way, so that it is the same number when it is written again.
+//!
+//! # Names
+//! Settings speak of columns by the header's own names, and of one without a name of its own by its place, as
+//! `column_3`. [`CsvSettings::rename`] gives columns other names in the schema; there, none may be empty, and no two
+//! alike but for case.
+//!
+//! # Bad rows
+//! [`OnBadRow::Quarantine`] leaves bad rows out, of which neither types nor batches know; the second pass can write
+//! them down. It does so only with what is certain to be one row: a cell that its column's set type can't hold; and,
+//! on a line of their own, too few or too many fields, and, if the quotes in that line pair, text after a closing quote
+//! or a lone carriage return. A row over several lines may be many, swallowed by a quote too many, and stays an error;
+//! so do a quote that is never closed, a record beyond the limit, bytes that are no text, and all that is wrong with
+//! the header.
 
+mod bad_rows;
 mod calendar;
 mod column;
 mod error;
@@ -43,19 +58,20 @@ mod split;
 mod tests;
 mod text;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use self::column::ColumnBuilder;
-use self::error::shortened;
-pub use self::error::{CsvError, TextFault};
-use self::infer::Observer;
-use self::input::Input;
-use self::rows::{Limits, Rows};
-pub use self::settings::{ColumnType, CsvSettings, Encoding, UnknownColumnType};
+use crate::bad_rows::BadRows;
+use crate::column::ColumnBuilder;
+pub use crate::error::{CsvError, RowFault, TextFault};
+use crate::infer::Observer;
+use crate::input::Input;
+use crate::rows::{Limits, Row, Rows};
+pub use crate::settings::{ColumnType, CsvSettings, Encoding, OnBadRow, UnknownColumnType};
 
 /// The most that one batch may be asked to hold: text arrays count their bytes in 31 bits.
 const BATCH_BYTES_LIMIT: usize = 1 << 30;
@@ -70,6 +86,7 @@ pub struct CsvFile {
     column_types: Vec<ColumnType>,
     observers: Vec<Observer>,
     rows: u64,
+    bad_rows: u64,
     digest: u64,
 }
 
@@ -95,23 +112,26 @@ impl CsvFile {
     }
 
     fn from_input(input: Input, settings: &CsvSettings, limits: Limits) -> Result<Self, CsvError> {
-        let (mut rows, names) = Rows::open(&input, settings, limits)?;
-        let mut observers = observers(&input, settings, &names)?;
-        while rows.advance()? {
-            for (position, (cell, observer)) in rows.cells().zip(&mut observers).enumerate() {
-                let Some(cell) = cell else { continue };
-                observer.observe(cell).map_err(|column_type| CsvError::Value {
-                    path: input.path().to_owned(),
-                    line: rows.line(),
-                    column: names[position].clone(),
-                    value: shortened(cell),
-                    column_type,
-                })?;
+        let mut rows = Rows::open(&input, settings, limits)?;
+        let mut observers: Vec<_> = rows.set_types().iter().copied().map(Observer::new).collect();
+        loop {
+            match rows.advance()? {
+                Row::Good => {
+                    for (cell, observer) in rows.cells().zip(&mut observers) {
+                        if let Some(cell) = cell {
+                            observer.observe(cell);
+                        }
+                    }
+                }
+                Row::Bad(_) => {}
+                Row::End => break,
             }
         }
         let column_types: Vec<_> = observers.iter().map(Observer::column_type).collect();
-        let named = names.into_iter().zip(&column_types);
-        let fields: Vec<_> = named
+        let fields: Vec<_> = rows
+            .names()
+            .iter()
+            .zip(&column_types)
             .map(|(name, column_type)| Field::new(name, column_type.data_type(), true))
             .collect();
         Ok(Self {
@@ -126,6 +146,7 @@ impl CsvFile {
             column_types,
             observers,
             rows: rows.count(),
+            bad_rows: rows.bad(),
             digest: rows.digest(),
         })
     }
@@ -154,9 +175,14 @@ impl CsvFile {
         self.schema = Arc::new(Schema::new(fields));
     }
 
-    /// Rows of the file, without its header.
+    /// Rows of the file, without its header and its bad rows.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Rows that were left out, under [`OnBadRow::Quarantine`].
+    pub fn bad_rows(&self) -> u64 {
+        self.bad_rows
     }
 
     /// Reads the file again, now into batches of this [`schema`](Self::schema), rows in the file's order.
@@ -168,16 +194,17 @@ impl CsvFile {
     /// # Errors
     /// The file can't be opened again. The iterator gives [`CsvError::Changed`] if its bytes are not the same as
     /// before, and ends after any error.
-    pub fn batches(&self, batch_bytes_max: usize) -> Result<CsvBatches, CsvError> {
+    pub fn batches<'w>(&self, batch_bytes_max: usize) -> Result<CsvBatches<'w>, CsvError> {
         let opened = Rows::open(&self.input, &self.settings, self.limits);
-        let (rows, _) = opened.map_err(|error| self.second_pass_error(error))?;
-        if rows.columns() != self.column_types.len() {
+        let rows = opened.map_err(|error| self.second_pass_error(error))?;
+        if rows.names().len() != self.column_types.len() {
             return Err(self.changed());
         }
         Ok(CsvBatches {
             builders: self.column_types.iter().copied().map(ColumnBuilder::new).collect(),
             file: self.clone(),
             rows,
+            bad_rows: None,
             batch_bytes_max: batch_bytes_max.min(BATCH_BYTES_LIMIT),
             ended: false,
         })
@@ -191,6 +218,13 @@ impl CsvFile {
         }
     }
 
+    fn bad_rows_error(&self, source: std::io::Error) -> CsvError {
+        CsvError::BadRows {
+            path: self.input.path().to_owned(),
+            source,
+        }
+    }
+
     fn changed(&self) -> CsvError {
         CsvError::Changed {
             path: self.input.path().to_owned(),
@@ -198,56 +232,61 @@ impl CsvFile {
     }
 }
 
-/// One observer per column, each with the type that is set for it, if one is.
-fn observers(input: &Input, settings: &CsvSettings, names: &[String]) -> Result<Vec<Observer>, CsvError> {
-    let path = || input.path().to_owned();
-    for (column, column_type) in &settings.columns {
-        if !names.contains(column) {
-            return Err(CsvError::UnknownColumn {
-                path: path(),
-                column: column.clone(),
-                names: shortened(&names.join(", ")),
-            });
-        }
-        if !column_type.is_valid() {
-            let reason = format!("column {column:?}: `{column_type}` needs 1 ≤ precision ≤ 38 and scale ≤ precision");
-            return Err(CsvError::Settings { path: path(), reason });
-        }
-    }
-    Ok(names
-        .iter()
-        .map(|name| Observer::new(settings.columns.get(name).copied()))
-        .collect())
-}
-
 /// The batches of a [`CsvFile`], in the file's order.
-pub struct CsvBatches {
+pub struct CsvBatches<'w> {
     file: CsvFile,
     rows: Rows,
+    bad_rows: Option<BadRows<'w>>,
     builders: Vec<ColumnBuilder>,
     batch_bytes_max: usize,
     ended: bool,
 }
 
-impl CsvBatches {
+impl<'w> CsvBatches<'w> {
+    /// Writes the rows that are left out to `out` as the batches are read: a CSV file with the columns `line`, at which
+    /// the row starts, `reason`, and `row`, its text as it stands in the file but in UTF-8. Without a bad row nothing is
+    /// written. All of it is written and flushed once the iterator has ended without an error.
+    #[must_use]
+    pub fn write_bad_rows(mut self, out: &'w mut (dyn Write + Send)) -> Self {
+        self.bad_rows = Some(BadRows::new(out));
+        self
+    }
+
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, CsvError> {
         let (mut batch_rows, mut batch_bytes) = (0_usize, 0);
         while batch_bytes < self.batch_bytes_max || batch_rows == 0 {
-            if !self
+            match self
                 .rows
                 .advance()
                 .map_err(|error| self.file.second_pass_error(error))?
             {
-                self.ended = true;
-                break;
+                Row::Good => {}
+                Row::Bad(fault) => {
+                    if let Some(bad_rows) = &mut self.bad_rows {
+                        bad_rows
+                            .push(self.rows.line(), &fault, self.rows.text())
+                            .map_err(|error| self.file.bad_rows_error(error))?;
+                    }
+                    continue;
+                }
+                Row::End => {
+                    self.ended = true;
+                    break;
+                }
             }
             batch_rows += 1;
             for (cell, builder) in self.rows.cells().zip(&mut self.builders) {
                 batch_bytes += builder.append(cell).ok_or_else(|| self.file.changed())?;
             }
         }
-        if self.ended && (self.rows.count(), self.rows.digest()) != (self.file.rows, self.file.digest) {
-            return Err(self.file.changed());
+        if self.ended {
+            let now = (self.rows.count(), self.rows.bad(), self.rows.digest());
+            if now != (self.file.rows, self.file.bad_rows, self.file.digest) {
+                return Err(self.file.changed());
+            }
+            if let Some(bad_rows) = &mut self.bad_rows {
+                bad_rows.flush().map_err(|error| self.file.bad_rows_error(error))?;
+            }
         }
         if batch_rows == 0 {
             return Ok(None);
@@ -262,7 +301,7 @@ impl CsvBatches {
     }
 }
 
-impl Iterator for CsvBatches {
+impl Iterator for CsvBatches<'_> {
     type Item = Result<RecordBatch, CsvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
