@@ -6,4 +6,5 @@ mod commands;
 mod exit_statuses;
 mod kill;
 mod outcome;
+mod round_trip;
 mod workshop;

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Once};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,11 +42,23 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn new(sql: &str) -> Self {
-        let plain = RUNTIME
-            .block_on(PostgresServer::shared().unwrap().fresh_database())
-            .unwrap();
+        let fresh = PostgresServer::shared().unwrap().fresh_database();
+        Self::at(&RUNTIME.block_on(fresh).unwrap(), sql)
+    }
+
+    /// With options of `create database`, such as an encoding.
+    pub(crate) fn with_options(options: &str, sql: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("special_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let server = PostgresServer::shared().unwrap();
+        let create = format!("create database {name} {options}");
+        RUNTIME.block_on(server.execute("postgres", &create)).unwrap();
+        Self::at(&server.url(&name), sql)
+    }
+
+    fn at(plain: &str, sql: &str) -> Self {
         let database = Self {
-            client: connect(&plain),
+            client: connect(plain),
             url: plain.replacen('@', &format!(":{PASSWORD}@"), 1),
         };
         database.execute(sql);
@@ -54,6 +67,24 @@ impl Database {
 
     pub(crate) fn execute(&self, sql: &str) {
         RUNTIME.block_on(self.client.batch_execute(sql)).unwrap();
+    }
+
+    /// Runs SQL that may fail; the error is the server's.
+    pub(crate) fn attempt(&self, sql: &str) -> Result<(), String> {
+        let done = RUNTIME.block_on(self.client.batch_execute(sql));
+        done.map_err(|error| match error.as_db_error() {
+            Some(server) => server.to_string(),
+            None => error.to_string(),
+        })
+    }
+
+    /// A query's rows.
+    #[track_caller]
+    pub(crate) fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
+        match RUNTIME.block_on(self.client.query(sql, &[])) {
+            Ok(rows) => rows,
+            Err(error) => panic!("{error:?}: {sql:.2000}"),
+        }
     }
 
     /// The first column of a query, as text, a line a row.

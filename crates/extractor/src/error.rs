@@ -61,6 +61,18 @@ pub enum Error {
         /// The column.
         column: String,
     },
+    /// A setting that carries a column as a decimal, and it is none.
+    #[error(
+        "table {table}: the config carries the column {column:?} as a decimal, which only a numeric can be; it is {type_name}"
+    )]
+    NotNumeric {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The column's type.
+        type_name: String,
+    },
     /// Tables came, went or changed each time they were about to be locked.
     #[error(
         "the tables changed while they were being locked, {attempts} times in a row: run this when no migration is under way"

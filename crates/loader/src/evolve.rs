@@ -17,13 +17,14 @@ use crate::{ColumnDifference, Error, Result, TableDifference};
 /// The alterations of a target's table, as `alter table` writes them.
 pub(crate) type Alterations = Vec<String>;
 
-/// Gives columns of types that the target lacks the type nearest to what the lake holds: text, for
-/// all but domains. What is left afterwards is a type and nothing else, and may stand in a statement.
+/// Gives columns of types that the target lacks the type nearest to theirs: of a domain the type below
+/// it, else that of what the lake holds, which is text. What is left afterwards is a type and nothing else, and may stand in a statement.
 pub(crate) async fn replace_missing_types(connection: &Connection, plans: &mut [TablePlan]) -> Result<()> {
     let wanted: BTreeSet<&str> = plans
         .iter()
         .flat_map(|plan| &plan.columns)
-        .map(|column| column.type_name.as_str())
+        .flat_map(|column| [Some(column.type_name.as_str()), column.base_type.as_deref()])
+        .flatten()
         .collect();
     let wanted: Vec<&str> = wanted.into_iter().collect();
     let rows = connection
@@ -37,7 +38,9 @@ pub(crate) async fn replace_missing_types(connection: &Connection, plans: &mut [
     for plan in plans {
         let label = plan.label();
         for column in plan.columns.iter_mut().filter(|c| missing.contains(&c.type_name)) {
-            let Some((type_name, _)) = postgres_type_for(&column.data_type) else {
+            let base = column.base_type.clone().filter(|base| !missing.contains(base));
+            let nearest = || postgres_type_for(&column.data_type).map(|(type_name, _)| type_name);
+            let Some(type_name) = base.or_else(nearest) else {
                 return Err(Error::NoPostgresType {
                     table: label,
                     column: column.name.clone(),

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 
 use arrow::datatypes::{DataType, Field};
-use lake_postgres::{METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, postgres_type_for, quote_qualified};
+use lake_postgres::{
+    METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, postgres_type_for, quote_qualified,
+};
 use lake_storage::RESULTS;
 
 use crate::loads::LOADS_TABLE;
@@ -56,6 +58,8 @@ pub(crate) struct ColumnPlan {
     pub(crate) data_type: DataType,
     /// Its type as `format_type` prints it.
     pub(crate) type_name: String,
+    /// The type below that, if that is a domain.
+    pub(crate) base_type: Option<String>,
     /// The type that it has in the target, which holds the values of `type_name`.
     pub(crate) target_type: String,
     /// The type that it had in its source, where the target lacks that.
@@ -149,6 +153,9 @@ fn column(label: &str, field: &Field, from_postgres: bool) -> Result<ColumnPlan>
         data_type: field.data_type().clone(),
         target_type: type_name.clone(),
         type_name,
+        base_type: metadata(METADATA_TYPE)
+            .and_then(|_| metadata(METADATA_BASE_TYPE))
+            .cloned(),
         missing_type: None,
         not_null: metadata(METADATA_NOT_NULL).is_some_and(|value| value == "true"),
         primary_key: metadata(METADATA_PRIMARY_KEY).and_then(|place| place.parse().ok()),

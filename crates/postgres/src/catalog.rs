@@ -69,6 +69,9 @@ pub async fn columns(client: &Client, relations: &[u32]) -> Result<BTreeMap<u32,
 impl TypeCatalog {
     /// The types that the relations' columns use, those below domains and arrays included.
     ///
+    /// A true array is what `array_out` prints: `int2vector`, and whatever type somebody made with
+    /// elements of its own, has another form.
+    ///
     /// # Errors
     /// [`Error::Query`] with the server's answer.
     pub async fn of_relations(client: &Client, relations: &[u32]) -> Result<Self> {
@@ -84,12 +87,16 @@ impl TypeCatalog {
                      cross join lateral (values (t.typbasetype), (case when t.typlen = -1 then t.typelem else 0 end)) below(oid)
                      where below.oid <> 0)
                  select t.oid, t.typtype = 'd', t.typtype = 'e', t.typbasetype, t.typtypmod,
-                        case when t.typlen = -1 and t.typtype = 'b' then t.typelem else 0 end,
-                        pn.nspname::text, p.proname::text
+                        case when t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc and t.typtype = 'b'
+                             then t.typelem else 0 end,
+                        pn.nspname::text, p.proname::text,
+                        pg_catalog.format_type(case when printed.typtype = 'p' then t.oid else printed.oid end, -1),
+                        case when t.typtype = 'd' then pg_catalog.format_type(t.typbasetype, t.typtypmod) end
                  from used
                  join pg_catalog.pg_type t on t.oid = used.oid
                  join pg_catalog.pg_proc p on p.oid = t.typoutput
-                 join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace",
+                 join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
+                 join pg_catalog.pg_type printed on printed.oid = p.proargtypes[0]",
                 &[&relations],
             )
             .await
@@ -98,6 +105,8 @@ impl TypeCatalog {
             .iter()
             .map(|row| PgType {
                 oid: row.get(0),
+                printed_as: row.get(8),
+                below: row.get(9),
                 kind: match (row.get(1), row.get(2), row.get(5)) {
                     (true, _, _) => TypeKind::Domain {
                         base: row.get(3),

@@ -59,6 +59,17 @@ pub enum Error {
         /// The Arrow type.
         data_type: String,
     },
+    /// A value that travels as text, and whose bytes are none.
+    #[error(
+        "column {column}: the value \"{value}\" is not text in UTF-8; leave the column out with `select: [{}]`",
+        yaml_key(&format!("-{column}"))
+    )]
+    NotText {
+        /// The column.
+        column: String,
+        /// The value, with escapes for what is not ASCII.
+        value: String,
+    },
     /// A value of an Arrow array that its Postgres type can't hold.
     #[error("column {column}: {reason}")]
     Encode {
@@ -70,6 +81,22 @@ pub enum Error {
     /// Arrays that do not make a batch.
     #[error("cannot build a batch")]
     Arrow(#[from] arrow::error::ArrowError),
+}
+
+/// A name as a line of config writes it: quoted where YAML would take it for something else.
+fn yaml_key(name: &str) -> String {
+    let plain = name.trim_start_matches('-');
+    let is_word = plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && plain.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_other = matches!(
+        &*plain.to_lowercase(),
+        "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+    );
+    if is_word && !is_other {
+        name.into()
+    } else {
+        format!("{name:?}")
+    }
 }
 
 /// The result of an operation on a server.

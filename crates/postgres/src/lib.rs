@@ -4,6 +4,7 @@
 //! one table of types that they share.
 
 mod catalog;
+mod char_text;
 mod connect;
 pub mod copy;
 mod error;
@@ -17,6 +18,6 @@ pub use error::{Error, Result};
 pub use ident::{NamePart, parse_name, quote_identifier, quote_literal, quote_qualified};
 pub use tokio_postgres;
 pub use types::{
-    ColumnCodec, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, PgType, TypeCatalog, TypeKind,
-    postgres_type_for,
+    ColumnCodec, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, PgType, TypeCatalog,
+    TypeKind, postgres_type_for,
 };

@@ -22,9 +22,9 @@ pub(crate) const POWERS_OF_TEN: [i128; 39] = powers_of_ten();
 
 /// Reads a `numeric` as an integer scaled by 10^`scale`.
 ///
-/// `None` for NaN and the infinities, for digits beyond the scale, for values of more than 38
-/// digits, and for bytes that are no numeric.
-pub(crate) fn decode(raw: &[u8], scale: u8) -> Option<i128> {
+/// `None` for NaN and the infinities, for digits beyond the scale, for values of more than
+/// `precision` digits (at most 38), and for bytes that are no numeric.
+pub(crate) fn decode(raw: &[u8], precision: u8, scale: u8) -> Option<i128> {
     let word = |i: usize| Some(u16::from_be_bytes(raw.get(2 * i..2 * i + 2)?.try_into().ok()?));
     let (count, weight, sign) = (word(0)?, word(1)? as i16, word(2)?);
     if sign != POSITIVE && sign != NEGATIVE || raw.len() != 8 + 2 * usize::from(count) {
@@ -57,7 +57,8 @@ pub(crate) fn decode(raw: &[u8], scale: u8) -> Option<i128> {
         };
         value = value.checked_add(term)?;
     }
-    if value >= 10i128.pow(38) {
+    // Arrow would take a longer value, and Parquet cut its bytes to those of the type.
+    if value >= *POWERS_OF_TEN.get(usize::from(precision))? {
         return None;
     }
     Some(if sign == NEGATIVE { -value } else { value })
@@ -124,7 +125,7 @@ mod tests {
     fn round_trip(value: i128, scale: u8) -> Option<i128> {
         let mut raw = BytesMut::new();
         encode(value, scale, &mut raw);
-        decode(&raw, scale)
+        decode(&raw, 38, scale)
     }
 
     #[test]
@@ -161,10 +162,13 @@ mod tests {
 
     #[test]
     fn refuses_what_a_decimal_cannot_hold() {
-        assert_eq!(decode(b"\0\0\0\0\xc0\0\0\0", 2), None); // NaN
-        assert_eq!(decode(b"\0\x01\xff\xff\0\0\0\x03\x03\xe9", 2), None); // 0.1001 at two places
-        assert_eq!(decode(b"\0\x01\0\x63\0\0\0\0\0\x01", 2), None); // 10^396
-        assert_eq!(decode(b"\0\x02\0\0\0\0\0\0\0\x01", 2), None); // a digit is missing
-        assert_eq!(decode(b"", 2), None);
+        assert_eq!(decode(b"\0\0\0\0\xc0\0\0\0", 38, 2), None); // NaN
+        assert_eq!(decode(b"\0\x01\xff\xff\0\0\0\x03\x03\xe9", 38, 2), None); // 0.1001 at two places
+        assert_eq!(decode(b"\0\x01\0\x63\0\0\0\0\0\x01", 38, 2), None); // 10^396
+        assert_eq!(decode(b"\0\x02\0\0\0\0\0\0\0\x01", 38, 2), None); // a digit is missing
+        assert_eq!(decode(b"", 38, 2), None);
+        let mut raw = BytesMut::new();
+        encode(-1_000, 2, &mut raw); // -10.00
+        assert_eq!((decode(&raw, 4, 2), decode(&raw, 3, 2)), (Some(-1_000), None));
     }
 }

@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
+use crate::char_text;
+
 /// Field metadata: the column's type as `format_type` prints it, e.g. `numeric(15,2)`.
 pub const METADATA_TYPE: &str = "postgres.type";
+/// Field metadata: for a domain, and an array of a domain, the same of the type below it.
+pub const METADATA_BASE_TYPE: &str = "postgres.base_type";
 /// Field metadata: `true` where the column is NOT NULL.
 pub const METADATA_NOT_NULL: &str = "postgres.not_null";
 /// Field metadata: the column's place in the primary key, from 1.
@@ -16,14 +20,13 @@ pub const METADATA_PRIMARY_KEY: &str = "postgres.primary_key";
 pub(crate) mod oid {
     pub(crate) const BOOL: u32 = 16;
     pub(crate) const BYTEA: u32 = 17;
+    pub(crate) const CHAR: u32 = 18;
     pub(crate) const NAME: u32 = 19;
     pub(crate) const INT8: u32 = 20;
     pub(crate) const INT2: u32 = 21;
-    pub(crate) const INT2VECTOR: u32 = 22;
     pub(crate) const INT4: u32 = 23;
     pub(crate) const TEXT: u32 = 25;
     pub(crate) const OID: u32 = 26;
-    pub(crate) const OIDVECTOR: u32 = 30;
     pub(crate) const JSON: u32 = 114;
     pub(crate) const FLOAT4: u32 = 700;
     pub(crate) const FLOAT8: u32 = 701;
@@ -41,6 +44,10 @@ pub(crate) mod oid {
 pub struct PgType {
     /// Its OID.
     pub oid: u32,
+    /// The type that the output function takes, as SQL writes it: itself, for nearly all.
+    pub printed_as: String,
+    /// For a domain, the type below it with its modifier, as `format_type` prints it.
+    pub below: Option<String>,
     /// What kind of type it is.
     pub kind: TypeKind,
     /// Its output function, quoted and qualified.
@@ -110,6 +117,8 @@ pub enum ColumnCodec {
     Money,
     /// The text itself: text kinds, and every type that is carried as its text.
     Text,
+    /// `"char"`: one byte. In Arrow the character, nothing for 0, `\ooo` for a byte beyond ASCII.
+    Char,
     /// The bytes.
     Bytea,
     /// Days since 2000-01-01.
@@ -139,7 +148,7 @@ impl ColumnCodec {
             Self::Float8 => DataType::Float64,
             Self::Numeric { precision, scale } => DataType::Decimal128(*precision, *scale as i8),
             Self::Money => DataType::Decimal128(19, 2),
-            Self::Text => DataType::Utf8,
+            Self::Text | Self::Char => DataType::Utf8,
             Self::Bytea => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -155,7 +164,7 @@ impl TypeCatalog {
     pub fn native_codec(&self, oid: u32, modifier: i32) -> Option<ColumnCodec> {
         match self.types.get(&oid).map(|t| t.kind) {
             Some(TypeKind::Domain { base, modifier }) => return self.native_codec(base, modifier),
-            Some(TypeKind::Array { element }) if oid != oid::INT2VECTOR && oid != oid::OIDVECTOR => {
+            Some(TypeKind::Array { element }) => {
                 // A domain's elements are sent under the domain's own OID; an array of arrays
                 // (a domain over an array) has no place in a flat list.
                 return match self.native_codec(element, modifier)? {
@@ -178,6 +187,7 @@ impl TypeCatalog {
             oid::FLOAT8 => ColumnCodec::Float8,
             oid::MONEY => ColumnCodec::Money,
             oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON => ColumnCodec::Text,
+            oid::CHAR => ColumnCodec::Char,
             oid::BYTEA => ColumnCodec::Bytea,
             oid::DATE => ColumnCodec::Date,
             oid::TIMESTAMP => ColumnCodec::Timestamp,
@@ -196,15 +206,25 @@ impl TypeCatalog {
     /// types (it trims `char(n)`, writes booleans out, adds `/32` to addresses).
     pub fn select(&self, column: &str, oid: u32, modifier: i32, as_text: bool) -> (String, ColumnCodec) {
         match self.native_codec(oid, modifier) {
-            Some(codec) if !as_text || codec == ColumnCodec::Text => (column.into(), codec),
+            Some(codec) if !as_text || matches!(codec, ColumnCodec::Text | ColumnCodec::Char) => (column.into(), codec),
             _ => (self.as_text(column, oid), ColumnCodec::Text),
         }
     }
 
     /// The SQL that gives a column as the text that its type's output function prints.
+    ///
+    /// The value is first made one that the function takes: that of enums takes no domain, and
+    /// `refcursor` has text's.
     pub fn as_text(&self, column: &str, oid: u32) -> String {
-        let output = self.types.get(&oid).map_or("pg_catalog.textout", |t| &t.output);
-        format!("pg_catalog.textin({output}({column}))")
+        let base = self.base(oid);
+        if base == oid::CHAR {
+            return char_text::expression(column);
+        }
+        let printed = self.types.get(&base).map_or_else(
+            || format!("pg_catalog.textout({column}::pg_catalog.text)"),
+            |t| format!("{}({column}::{})", t.output, t.printed_as),
+        );
+        format!("pg_catalog.textin({printed})")
     }
 
     /// The element-wise comparison of a target column's type with a codec: whether values encoded
@@ -214,11 +234,33 @@ impl TypeCatalog {
     pub fn accepts(&self, oid: u32, modifier: i32, codec: &ColumnCodec) -> bool {
         match (self.native_codec(oid, modifier), codec) {
             // An unconstrained numeric takes every decimal.
-            (None, ColumnCodec::Numeric { .. }) => self.base(oid) == oid::NUMERIC,
+            (None, ColumnCodec::Numeric { .. }) => self.is_numeric(oid),
             (Some(ColumnCodec::Numeric { scale: to, .. }), ColumnCodec::Numeric { scale: from, .. }) => from <= &to,
             (Some(target), codec) => target == *codec,
             (None, _) => false,
         }
+    }
+
+    /// The type below a domain, as `format_type` prints it, and below that of an array's elements.
+    ///
+    /// `None` for what has no domain in it, and for an array of a domain over an array, below which
+    /// is no type that its text is read as.
+    pub fn base_name(&self, oid: u32) -> Option<String> {
+        let of = self.types.get(&oid)?;
+        match of.kind {
+            TypeKind::Domain { base, .. } => self.base_name(base).or_else(|| of.below.clone()),
+            TypeKind::Array { element } => {
+                let is_array = matches!(self.types.get(&self.base(element))?.kind, TypeKind::Array { .. });
+                let name = self.base_name(element).filter(|_| !is_array)?;
+                Some(format!("{name}[]"))
+            }
+            TypeKind::Enum | TypeKind::Other => None,
+        }
+    }
+
+    /// Whether values of a type are sent as `numeric`s.
+    pub fn is_numeric(&self, oid: u32) -> bool {
+        self.base(oid) == oid::NUMERIC
     }
 
     /// The type below all domains.
@@ -289,6 +331,7 @@ fn element_oid(codec: &ColumnCodec) -> Option<u32> {
         ColumnCodec::Numeric { .. } => oid::NUMERIC,
         ColumnCodec::Money => oid::MONEY,
         ColumnCodec::Text => oid::TEXT,
+        ColumnCodec::Char => oid::CHAR,
         ColumnCodec::Bytea => oid::BYTEA,
         ColumnCodec::Date => oid::DATE,
         ColumnCodec::Timestamp => oid::TIMESTAMP,
@@ -316,6 +359,8 @@ mod tests {
     fn domains_and_arrays_resolve_to_what_is_below() {
         let of = |oid, kind| PgType {
             oid,
+            printed_as: String::new(),
+            below: (oid == 90_001).then(|| "numeric(10,2)".to_owned()),
             kind,
             output: String::new(),
         };
@@ -337,6 +382,7 @@ mod tests {
             ),
             of(90_003, TypeKind::Array { element: 90_002 }),
             of(90_004, TypeKind::Enum),
+            of(90_005, TypeKind::Array { element: 90_001 }),
         ]
         .into_iter()
         .collect();
@@ -354,6 +400,9 @@ mod tests {
         assert_eq!(catalog.native_codec(90_002, -1), list);
         assert_eq!(catalog.native_codec(90_003, -1), None);
         assert_eq!(catalog.native_codec(90_004, -1), None);
+        assert_eq!(catalog.base_name(90_001).as_deref(), Some("numeric(10,2)"));
+        assert_eq!(catalog.base_name(90_005).as_deref(), Some("numeric(10,2)[]"));
+        assert_eq!((catalog.base_name(90_003), catalog.base_name(1000)), (None, None));
         assert_eq!(catalog.native_codec(oid::NUMERIC, -1), None);
     }
 

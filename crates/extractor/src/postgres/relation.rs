@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use lake_postgres::{
-    CatalogColumn, ColumnCodec, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, TypeCatalog, quote_identifier,
-    quote_qualified,
+    CatalogColumn, ColumnCodec, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE,
+    TypeCatalog, quote_identifier, quote_qualified,
 };
 use lake_storage::Relation;
 use tokio_postgres::Client;
@@ -249,6 +249,14 @@ fn table(
         );
         let mut select_sql = sql;
         if let Some(&ColumnAs::Decimal { precision, scale }) = carried_as {
+            // The bytes of a bigint would make a numeric too: another one.
+            if !types.is_numeric(column.type_oid) {
+                return Err(Error::NotNumeric {
+                    table: name,
+                    column: column.name.clone(),
+                    type_name: column.type_name.clone(),
+                });
+            }
             // Sent as it is: the decoder refuses digits that the decimal can't hold.
             select_sql = quoted;
             codec = ColumnCodec::Numeric { precision, scale };
@@ -256,11 +264,15 @@ fn table(
         // A column whose values travel natively comes back as what it was, also from text; one whose
         // type the target may lack is text from here on.
         let native = types.native_codec(column.type_oid, column.type_modifier).is_some();
-        let type_name = match carried_as {
-            Some(ColumnAs::Text) if !native => "text".to_owned(),
-            _ => column.type_name.clone(),
-        };
-        let mut metadata = HashMap::from([(METADATA_TYPE.to_owned(), type_name)]);
+        let mut metadata = HashMap::new();
+        if carried_as == Some(&ColumnAs::Text) && !native {
+            metadata.insert(METADATA_TYPE.to_owned(), "text".to_owned());
+        } else {
+            metadata.insert(METADATA_TYPE.into(), column.type_name.clone());
+            if let Some(base) = types.base_name(column.type_oid) {
+                metadata.insert(METADATA_BASE_TYPE.into(), base);
+            }
+        }
         if column.not_null {
             metadata.insert(METADATA_NOT_NULL.into(), "true".into());
         }

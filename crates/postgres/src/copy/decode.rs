@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::tuples::TupleReader;
 use super::{EPOCH_DAYS, EPOCH_MICROS};
-use crate::{ColumnCodec, Error, Result, numeric};
+use crate::{ColumnCodec, Error, Result, char_text, numeric};
 
 /// Reads a COPY stream, in chunks cut anywhere, into batches of its schema's columns.
 pub struct CopyDecoder {
@@ -115,6 +115,8 @@ enum Refusal {
     Malformed,
     /// It is a value that the Arrow type lacks; how the server prints it.
     Unheld(String),
+    /// It is text in no encoding that a lake can hold; its bytes, escaped.
+    NotText(String),
 }
 
 impl Refusal {
@@ -129,6 +131,10 @@ impl Refusal {
                 value,
                 data_type: column.codec.data_type().to_string(),
             },
+            Self::NotText(value) => Error::NotText {
+                column: column.name.clone(),
+                value,
+            },
         }
     }
 }
@@ -141,9 +147,14 @@ enum Builder {
     Oid(Int64Builder),
     Float4(Float32Builder),
     Float8(Float64Builder),
-    Numeric(Decimal128Builder, u8),
+    Numeric {
+        builder: Decimal128Builder,
+        precision: u8,
+        scale: u8,
+    },
     Money(Decimal128Builder),
     Text(StringBuilder),
+    Char(StringBuilder),
     Bytea(BinaryBuilder),
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
@@ -167,11 +178,14 @@ impl Builder {
             ColumnCodec::Oid => Self::Oid(Int64Builder::new()),
             ColumnCodec::Float4 => Self::Float4(Float32Builder::new()),
             ColumnCodec::Float8 => Self::Float8(Float64Builder::new()),
-            ColumnCodec::Numeric { scale, .. } => {
-                Self::Numeric(Decimal128Builder::new().with_data_type(codec.data_type()), *scale)
-            }
+            ColumnCodec::Numeric { precision, scale } => Self::Numeric {
+                builder: Decimal128Builder::new().with_data_type(codec.data_type()),
+                precision: *precision,
+                scale: *scale,
+            },
             ColumnCodec::Money => Self::Money(Decimal128Builder::new().with_data_type(codec.data_type())),
             ColumnCodec::Text => Self::Text(StringBuilder::new()),
+            ColumnCodec::Char => Self::Char(StringBuilder::new()),
             ColumnCodec::Bytea => Self::Bytea(BinaryBuilder::new()),
             ColumnCodec::Date => Self::Date(Date32Builder::new()),
             ColumnCodec::Timestamp | ColumnCodec::Timestamptz => {
@@ -194,8 +208,8 @@ impl Builder {
             Self::Int8(b) | Self::Oid(b) => b.append_null(),
             Self::Float4(b) => b.append_null(),
             Self::Float8(b) => b.append_null(),
-            Self::Numeric(b, _) | Self::Money(b) => b.append_null(),
-            Self::Text(b) => b.append_null(),
+            Self::Numeric { builder: b, .. } | Self::Money(b) => b.append_null(),
+            Self::Text(b) | Self::Char(b) => b.append_null(),
             Self::Bytea(b) => b.append_null(),
             Self::Date(b) => b.append_null(),
             Self::Timestamp(b) => b.append_null(),
@@ -216,20 +230,23 @@ impl Builder {
             Self::Oid(b) => b.append_value(i64::from(u32::from_be_bytes(fixed(raw)?))),
             Self::Float4(b) => b.append_value(f32::from_be_bytes(fixed(raw)?)),
             Self::Float8(b) => b.append_value(f64::from_be_bytes(fixed(raw)?)),
-            Self::Numeric(b, scale) => match numeric::decode(raw, *scale) {
-                Some(value) => b.append_value(value),
+            Self::Numeric {
+                builder,
+                precision,
+                scale,
+            } => match numeric::decode(raw, *precision, *scale) {
+                Some(value) => builder.append_value(value),
                 None => return Err(Refusal::Unheld(numeric::describe(raw))),
             },
             Self::Money(b) => b.append_value(i128::from(i64::from_be_bytes(fixed(raw)?))),
             Self::Text(b) => match std::str::from_utf8(raw) {
                 Ok(text) => b.append_value(text),
-                Err(_) => {
-                    return Err(Refusal::Unheld(format!(
-                        "{:?}, which is not UTF-8,",
-                        raw.escape_ascii().to_string()
-                    )));
-                }
+                Err(_) => return Err(Refusal::NotText(shown(raw))),
             },
+            Self::Char(b) => {
+                let [byte] = fixed(raw)?;
+                b.append_value(char_text::decode(byte));
+            }
             Self::Bytea(b) => b.append_value(raw),
             Self::Date(b) => match i32::from_be_bytes(fixed(raw)?) {
                 i32::MAX => return Err(Refusal::Unheld("infinity".into())),
@@ -258,8 +275,8 @@ impl Builder {
             Self::Int8(b) | Self::Oid(b) => Arc::new(b.finish()),
             Self::Float4(b) => Arc::new(b.finish()),
             Self::Float8(b) => Arc::new(b.finish()),
-            Self::Numeric(b, _) | Self::Money(b) => Arc::new(b.finish()),
-            Self::Text(b) => Arc::new(b.finish()),
+            Self::Numeric { builder: b, .. } | Self::Money(b) => Arc::new(b.finish()),
+            Self::Text(b) | Self::Char(b) => Arc::new(b.finish()),
             Self::Bytea(b) => Arc::new(b.finish()),
             Self::Date(b) => Arc::new(b.finish()),
             Self::Timestamp(b) => Arc::new(b.finish()),
@@ -348,14 +365,24 @@ impl Builder {
             Self::Int8(b) | Self::Oid(b) => b.len(),
             Self::Float4(b) => b.len(),
             Self::Float8(b) => b.len(),
-            Self::Numeric(b, _) | Self::Money(b) => b.len(),
-            Self::Text(b) => b.len(),
+            Self::Numeric { builder: b, .. } | Self::Money(b) => b.len(),
+            Self::Text(b) | Self::Char(b) => b.len(),
             Self::Bytea(b) => b.len(),
             Self::Date(b) => b.len(),
             Self::Timestamp(b) => b.len(),
             Self::List(list) => list.offsets.len() - 1,
         }
     }
+}
+
+/// The beginning of a value, for an error message.
+fn shown(raw: &[u8]) -> String {
+    const BYTES_MAX: usize = 60;
+    let mut text = raw[..raw.len().min(BYTES_MAX)].escape_ascii().to_string();
+    if raw.len() > BYTES_MAX {
+        text += "…";
+    }
+    text
 }
 
 fn fixed<const N: usize>(raw: &[u8]) -> Result<[u8; N], Refusal> {

@@ -1,6 +1,8 @@
 //! Record batches as a COPY stream.
 
-use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray as _, ListArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     TimestampMicrosecondType,
@@ -8,7 +10,7 @@ use arrow::datatypes::{
 use bytes::{BufMut as _, BytesMut};
 
 use super::{EPOCH_DAYS, EPOCH_MICROS, SIGNATURE};
-use crate::{ColumnCodec, Error, Result, numeric};
+use crate::{ColumnCodec, Error, Result, char_text, numeric};
 
 /// Writes batches as the stream that COPY … FROM STDIN (FORMAT binary) reads.
 pub struct CopyEncoder {
@@ -73,12 +75,19 @@ impl CopyEncoder {
     }
 }
 
-/// The lake's narrow integers widen to the smallest that Postgres has.
+/// The lake's narrow integers widen to the smallest that Postgres has, alone and in lists.
 fn conform(array: &ArrayRef, codec: &ColumnCodec, name: &str) -> Result<ArrayRef> {
     let wanted = codec.data_type();
     match (array.data_type(), &wanted) {
-        (DataType::Int8, DataType::Int16) | (DataType::List(_), DataType::List(_)) => {
-            Ok(arrow::compute::cast(array, &wanted)?)
+        (DataType::Int8, DataType::Int16) => Ok(arrow::compute::cast(array, &wanted)?),
+        (DataType::List(_), DataType::List(field)) => {
+            let (Some(list), ColumnCodec::List { element, .. }) = (array.as_list_opt::<i32>(), codec) else {
+                unreachable!("a list's array is a list, and so is its codec");
+            };
+            let elements = conform(list.values(), element, name)?;
+            let field = Arc::new(field.as_ref().clone().with_data_type(elements.data_type().clone()));
+            let list = ListArray::try_new(field, list.offsets().clone(), elements, list.nulls().cloned())?;
+            Ok(Arc::new(list))
         }
         (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) if from == to => Ok(array.clone()),
         (DataType::Timestamp(unit, from), DataType::Timestamp(wanted_unit, to))
@@ -106,11 +115,12 @@ enum Values<'a> {
     Numeric(&'a arrow::array::Decimal128Array, u8),
     Money(&'a arrow::array::Decimal128Array),
     Text(&'a arrow::array::StringArray),
+    Char(&'a arrow::array::StringArray),
     Bytea(&'a arrow::array::BinaryArray),
     Date(&'a arrow::array::Date32Array),
     Timestamp(&'a arrow::array::TimestampMicrosecondArray),
     List {
-        array: &'a arrow::array::ListArray,
+        array: &'a ListArray,
         elements: Box<Values<'a>>,
         element_oid: u32,
     },
@@ -131,6 +141,7 @@ impl<'a> Values<'a> {
                 .map(|a| Self::Numeric(a, *scale)),
             ColumnCodec::Money => array.as_primitive_opt::<Decimal128Type>().map(Self::Money),
             ColumnCodec::Text => array.as_string_opt::<i32>().map(Self::Text),
+            ColumnCodec::Char => array.as_string_opt::<i32>().map(Self::Char),
             ColumnCodec::Bytea => array.as_binary_opt::<i32>().map(Self::Bytea),
             ColumnCodec::Date => array.as_primitive_opt::<Date32Type>().map(Self::Date),
             ColumnCodec::Timestamp | ColumnCodec::Timestamptz => array
@@ -164,7 +175,7 @@ impl<'a> Values<'a> {
             Self::Float4(a) => a.is_null(row),
             Self::Float8(a) => a.is_null(row),
             Self::Numeric(a, _) | Self::Money(a) => a.is_null(row),
-            Self::Text(a) => a.is_null(row),
+            Self::Text(a) | Self::Char(a) => a.is_null(row),
             Self::Bytea(a) => a.is_null(row),
             Self::Date(a) => a.is_null(row),
             Self::Timestamp(a) => a.is_null(row),
@@ -218,6 +229,11 @@ impl<'a> Values<'a> {
                 out.put_i64(i64::try_from(value).map_err(|_| "a value is beyond what money holds".to_owned())?);
             }
             Self::Text(a) => put_bytes(out, a.value(row).as_bytes())?,
+            Self::Char(a) => {
+                let text = a.value(row);
+                out.put_i32(1);
+                out.put_u8(char_text::encode(text).ok_or_else(|| format!("{text:?} is no \"char\""))?);
+            }
             Self::Bytea(a) => put_bytes(out, a.value(row))?,
             Self::Date(a) => {
                 // The smallest number is how Postgres writes -infinity.

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array,
-    Int32Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
+    Int16Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::BytesMut;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::{CopyDecoder, CopyEncoder};
-use crate::{ColumnCodec, Error};
+use crate::{ColumnCodec, Error, char_text};
 
 const ROWS: usize = 500;
 
@@ -36,6 +36,7 @@ fn codecs() -> Vec<ColumnCodec> {
         },
         ColumnCodec::Money,
         ColumnCodec::Text,
+        ColumnCodec::Char,
         ColumnCodec::Bytea,
         ColumnCodec::Date,
         ColumnCodec::Timestamp,
@@ -95,6 +96,7 @@ fn values(codec: &ColumnCodec, count: usize, random: &mut StdRng) -> ArrayRef {
                     .collect::<StringArray>(),
             )
         }
+        ColumnCodec::Char => Arc::new(some!(char_text::decode(random.random())).collect::<StringArray>()),
         ColumnCodec::Bytea => {
             let mut bytes = || {
                 (0..random.random_range(0..40))
@@ -209,9 +211,59 @@ fn damage_never_panics() {
         let mut decoder = CopyDecoder::new(schema.clone(), &codecs);
         match decoder.feed(&damaged).and_then(|()| decoder.end()) {
             Ok(_) => drop(decoder.take_batch().unwrap()),
-            Err(Error::Stream { .. } | Error::Value { .. }) => refused += 1,
+            Err(Error::Stream { .. } | Error::Value { .. } | Error::NotText { .. }) => refused += 1,
             Err(other) => panic!("seed {seed}: {other}"),
         }
     }
     assert!(refused > 1000, "only {refused} of 5,000 damaged streams were refused");
+}
+
+#[test]
+fn what_is_no_text_or_no_char_is_refused() {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("no", DataType::Utf8, true)]));
+    let mut stream = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x02".to_vec();
+    stream.extend(b"a\xff");
+    let mut decoder = CopyDecoder::new(schema.clone(), &[ColumnCodec::Text]);
+    let error = decoder.feed(&stream).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        r#"column no: the value "a\xff" is not text in UTF-8; leave the column out with `select: ["-no"]`"#
+    );
+
+    let batch = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(vec!["ab"]))]).unwrap();
+    let encoder = CopyEncoder::new(vec![("no".into(), ColumnCodec::Char)]);
+    let error = encoder.rows(&batch, &mut BytesMut::new()).unwrap_err().to_string();
+    assert_eq!(error, r#"column no: "ab" is no "char""#);
+}
+
+/// A list's items are taken as they are or not at all, as a column's are.
+#[test]
+fn the_items_of_lists_are_never_changed() {
+    let list = |field: DataType, items: ArrayRef| -> ArrayRef {
+        let offsets = OffsetBuffer::from_lengths([2]);
+        Arc::new(ListArray::new(
+            Arc::new(Field::new("item", field, true)),
+            offsets,
+            items,
+            None,
+        ))
+    };
+    let encode = |array: ArrayRef, element, element_oid| {
+        let codec = ColumnCodec::List {
+            element: Box::new(element),
+            element_oid,
+        };
+        let batch = RecordBatch::try_from_iter([("a", array)]).unwrap();
+        CopyEncoder::new(vec![("a".into(), codec)]).rows(&batch, &mut BytesMut::new())
+    };
+    let tiny = list(DataType::Int8, Arc::new(Int8Array::from(vec![Some(1), None])));
+    assert!(encode(tiny.clone(), ColumnCodec::Int2, 21).is_ok());
+    assert!(encode(tiny, ColumnCodec::Int4, 23).is_err());
+    let cents = Decimal128Array::from(vec![125, 150])
+        .with_precision_and_scale(10, 2)
+        .unwrap();
+    let numeric = |precision, scale| ColumnCodec::Numeric { precision, scale };
+    let cents = list(DataType::Decimal128(10, 2), Arc::new(cents));
+    assert!(encode(cents.clone(), numeric(12, 2), 1700).is_ok());
+    assert!(encode(cents, numeric(10, 1), 1700).is_err());
 }
