@@ -93,10 +93,17 @@ fn yaml_key(name: &str) -> String {
         "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
     );
     if is_word && !is_other {
-        name.into()
-    } else {
-        format!("{name:?}")
+        return name.into();
     }
+    let escaped: String = name
+        .chars()
+        .map(|c| match c {
+            '"' | '\\' => format!("\\{c}"),
+            c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("\"{escaped}\"")
 }
 
 /// The result of an operation on a server.
@@ -108,21 +115,4 @@ impl Error {
         let action = action.into();
         move |source| Self::Query { action, source }
     }
-}
-
-/// A name as a key in YAML's braces; JSON's strings are YAML's.
-fn yaml_key(name: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || c == '_';
-    if name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(is_plain) {
-        return name.to_owned();
-    }
-    let escaped: String = name
-        .chars()
-        .map(|c| match c {
-            '"' | '\\' => format!("\\{c}"),
-            c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
-            c => c.to_string(),
-        })
-        .collect();
-    format!("\"{escaped}\"")
 }
