@@ -4,11 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use crate::disk::{self, io};
 use crate::{Error, Result};
@@ -48,8 +49,8 @@ impl FileWriter {
             disk::create_dir_all(parent)?;
         }
         let file = File::create(path).map_err(io("create", path))?;
-        let writer =
-            ArrowWriter::try_new(file, schema.clone(), Some(properties())).map_err(parquet_error("write", path))?;
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(schema)))
+            .map_err(parquet_error("write", path))?;
         Ok(Self {
             path: path.into(),
             writer,
@@ -88,13 +89,32 @@ impl FileWriter {
 
 /// zstd level 1 against snappy is a trade of a little time for a much smaller lake; see the
 /// figures in `benches/RESULTS.md`.
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
+///
+/// Floating-point columns have no statistics. Those of Parquet leave NaN out, while SQL engines, ours
+/// among them, order it above all numbers: a filter would pass over the row groups that hold it.
+fn properties(schema: &SchemaRef) -> WriterProperties {
+    let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
-        .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into())
+        .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into());
+    let columns = schema.fields().iter().filter_map(|field| floating_column(field));
+    columns
+        .fold(properties, |properties, column| {
+            properties.set_column_statistics_enabled(column, EnabledStatistics::None)
+        })
         .build()
+}
+
+/// The path of the numbers of a floating-point field, or of a list of them.
+fn floating_column(field: &Field) -> Option<ColumnPath> {
+    let mut path = vec![field.name().clone()];
+    let mut data_type = field.data_type();
+    while let DataType::List(item) = data_type {
+        path.extend(["list".to_owned(), item.name().clone()]);
+        data_type = item.data_type();
+    }
+    data_type.is_floating().then(|| path.into())
 }
 
 /// Reads files one after another as one sequence of batches.
@@ -157,5 +177,39 @@ fn parquet_error(action: &'static str, path: &Path) -> impl FnOnce(parquet::erro
         action,
         path: path.into(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Array, Float64Array, Int32Array, ListArray};
+    use arrow::datatypes::{Float64Type, Schema};
+
+    use super::*;
+
+    #[test]
+    fn floating_point_columns_have_no_statistics() {
+        let list = ListArray::from_iter_primitive::<Float64Type, _, _>([Some([Some(1.0), None])]);
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("a", DataType::Float64, true),
+            Field::new("b", list.data_type().clone(), true),
+            Field::new("c", DataType::Int32, true),
+        ]));
+        let columns: Vec<Arc<dyn Array>> = vec![
+            Arc::new(Float64Array::from(vec![f64::NAN])),
+            Arc::new(list),
+            Arc::new(Int32Array::from(vec![7])),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let mut writer = FileWriter::create(&path, &schema).unwrap();
+        writer.write(&RecordBatch::try_new(schema, columns).unwrap()).unwrap();
+        writer.finish().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let row_group = reader.metadata().row_group(0);
+        let with_statistics = row_group.columns().iter().map(|column| column.statistics().is_some());
+        assert_eq!(with_statistics.collect::<Vec<_>>(), [false, false, true]);
     }
 }
