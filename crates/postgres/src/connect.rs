@@ -1,6 +1,7 @@
 //! Connections: URL, TLS, and a session whose settings are ours.
 
 use std::fmt;
+use std::pin::Pin;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{Error, Result};
@@ -110,7 +111,13 @@ impl Connection {
                 reason,
             }
         };
-        let (client, connection) = config.connect(tls).await.map_err(connect_error)?;
+        let (client, connection): (Client, Driver) = if is_local(&config) {
+            let (client, connection) = config.connect(NoTls).await.map_err(connect_error)?;
+            (client, Box::pin(connection))
+        } else {
+            let (client, connection) = config.connect(tls).await.map_err(connect_error)?;
+            (client, Box::pin(connection))
+        };
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended"); // the query under way reports it
@@ -127,6 +134,18 @@ impl Connection {
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
+}
+
+/// What keeps a client's connection going.
+type Driver = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
+
+/// Whether all hosts are sockets of this machine: they have no TLS, in libpq neither, and their paths
+/// are no names for a certificate.
+fn is_local(config: &Config) -> bool {
+    #[cfg(unix)]
+    return config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_))) && config.get_hostaddrs().is_empty();
+    #[cfg(not(unix))]
+    return false;
 }
 
 struct Target {
@@ -314,6 +333,14 @@ mod tests {
             r#"database "shop" at db.example:6432 as user "ann""#
         );
         assert!(!format!("{:?}", Endpoint::of(&target.config)).contains("s3cret"));
+    }
+
+    #[test]
+    fn a_socket_is_used_without_tls() {
+        let target = Target::parse("host=/run/postgresql user=ann sslmode=prefer", "lake").unwrap();
+        assert!(is_local(&target.config));
+        let target = Target::parse("host=db.example user=ann", "lake").unwrap();
+        assert!(!is_local(&target.config));
     }
 
     #[test]
