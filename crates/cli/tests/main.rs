@@ -1,5 +1,9 @@
 //! Runs the binary against a real PostgreSQL, each test in a folder and databases of its own.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that can't go on fails, and one with a seed says which"
+)]
 
 mod bad_rows;
 mod commands;

@@ -250,7 +250,8 @@ impl TypeCatalog {
         match of.kind {
             TypeKind::Domain { base, .. } => self.base_name(base).or_else(|| of.below.clone()),
             TypeKind::Array { element } => {
-                let is_array = matches!(self.types.get(&self.base(element))?.kind, TypeKind::Array { .. });
+                let below = self.types.get(&self.base(element));
+                let is_array = below.is_some_and(|t| matches!(t.kind, TypeKind::Array { .. }));
                 let name = self.base_name(element).filter(|_| !is_array)?;
                 Some(format!("{name}[]"))
             }
