@@ -7,7 +7,9 @@ For every table of the lake, for every day:
   * the manifest, the Delta log and the folder name the same files, and the files' footers hold the
     rows that the manifest and the log count;
   * the files have the columns and types that the manifest and the Delta schema say;
-  * every reader below sees those rows, those types, and the same values as the others.
+  * every reader below sees those rows, those types, and the same values as the others;
+  * where a column `x` has a column `x_text` beside it, every value is what is printed there, and the
+    readers of the Delta log find it by a filter.
 
 Prints a line per table and ends with `N passed, N failed`; exit status 1 if any failed, and also if
 there was nothing to compare.
@@ -17,6 +19,7 @@ import datetime
 import glob
 import json
 import re
+import struct
 import sys
 from collections import Counter
 from pathlib import Path
@@ -211,6 +214,32 @@ def exact_float(value):
     return None if value is None else value.hex()
 
 
+def printed(kind, value):
+    """A value as postgres_types.sql prints it; floats as their bits, since notations are free."""
+    types = pyarrow.types
+    if value is None or isinstance(value, str):
+        return value
+    if types.is_list(kind) or types.is_large_list(kind):
+        return [printed(kind.value_type, item) for item in value]
+    if types.is_floating(kind):
+        return struct.pack(">f" if types.is_float32(kind) else ">d", value).hex()
+    if types.is_boolean(kind):
+        return str(value).lower()
+    if types.is_decimal(kind):
+        return format(value, "f")
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def wanted_print(kind, text):
+    """The print of the server in the form of `printed`."""
+    types = pyarrow.types
+    if types.is_list(kind) or types.is_large_list(kind):
+        return None if text is None else [wanted_print(kind.value_type, item) for item in json.loads(text)]
+    if text is not None and types.is_floating(kind):
+        return printed(kind, float(text))
+    return text
+
+
 def sorted_rows(table, names):
     columns = []
     for name in names:
@@ -353,11 +382,41 @@ class Comparison:
             columns = wanted if type(reader) in DELTA_READERS else {name: wanted[name] for name in names}
             self.expect(f"{what}: types", shapes(table.schema), columns)
             self.expect(f"{what}: rows", table.num_rows, self.days[day]["rows"])
+            self.attempt(what, self.prints, what, table)
+            if isinstance(reader, DeltaPyArrow):
+                self.attempt(what, self.filters, what, table, reader.dataset)
             rows = self.attempt(what, sorted_rows, table, names)
             if first is None:
                 first = (name, rows)
             elif rows is not None and first[1] is not None and rows != first[1]:
                 self.problems.append(f"{what}: not what {first[0]} reads: {first_difference(rows, first[1])}")
+
+    def prints(self, what, table):
+        """Every value is what the server prints of it."""
+        for name in sorted(self.columns):
+            if f"{name}_text" not in self.columns:
+                continue
+            column = table.column(name)
+            texts = table.column(f"{name}_text").to_pylist()
+            values = column.cast(integers(column.type)).to_pylist()
+            for value, text in zip(values, texts, strict=True):
+                got, wanted = printed(column.type, value), wanted_print(column.type, text)
+                if got != wanted:
+                    self.problems.append(f"{what}: {name} is {got!r:.200}, and the server prints {wanted!r:.200}")
+
+    def filters(self, what, table, dataset):
+        """A filter on a value finds the rows that it finds once all are read."""
+        if "v_text" not in self.columns or table.column("v").type == pyarrow.bool_():
+            return
+        column = table.column("v")
+        for row, value in enumerate(column):
+            if not value.is_valid:
+                continue
+            for name in ("equal", "less_equal", "greater_equal"):
+                compare = getattr(pyarrow.compute, name)
+                wanted = pyarrow.compute.sum(compare(column, value)).as_py()
+                got = dataset.count_rows(filter=compare(pyarrow.compute.field("v"), value))
+                self.expect(f"{what}: rows where v is {name} to that of row {row}", got, wanted)
 
     def line(self):
         rows = sum(entry["rows"] for entry in self.days.values())

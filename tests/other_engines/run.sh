@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes lakes with `lake` and reads them with delta-rs, pyarrow, DuckDB and Polars.
 # Usage: tests/other_engines/run.sh    (LAKE_BIN names the binary, else target/debug/lake)
-# Needs Python 3.11 or later with venv and pip, and on the first run a package index.
+# Needs Python 3.11 or later with venv and pip, on the first run a package index, and the programs of a
+# PostgreSQL server (in PG_BIN, else of the newest in /usr/lib/postgresql, else of PATH).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -29,8 +30,20 @@ if [ ! -e "$venv/complete" ]; then
   touch "$venv/complete"
 fi
 
+pg_bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)}
+pg_bin=${pg_bin:-$(dirname "$(command -v postgres || echo /nowhere/postgres)")}
+[ -x "$pg_bin/initdb" ] || { echo "the programs of a PostgreSQL server are needed: set PG_BIN" >&2; exit 1; }
+
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+as_server=()
+[ "$(id -u)" != 0 ] || as_server=(setpriv --reuid postgres --regid postgres --clear-groups)
+server() { (cd / && "${as_server[@]}" "$pg_bin/pg_ctl" --silent -D "$work/server/data" "$@"); }
+finish() {
+  [ ! -e "$work/server/data/postmaster.pid" ] || server stop --mode immediate
+  rm -rf "$work"
+}
+trap finish EXIT
 read_lake() { echo "== $1"; "$venv/bin/python" "$here/read.py" "$2"; }
 run() { # A step's messages are shown when it fails.
   "$lake" --progress log "$@" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; echo "failed: lake $*" >&2; exit 1; }
@@ -67,4 +80,33 @@ printf 'queries:\n  types: ./types.sql\n' >>lake.yaml
 for day in 2026-01-05 2026-03-01 2026-04-15; do run transform --date $day; done
 ls lake/*/*/_delta_log/*.checkpoint.parquet >/dev/null || { echo "no Delta log has a checkpoint" >&2; exit 1; }
 read_lake "a hundred days, every type" lake || failed=1
+
+# Every native type, with what the server prints of its values.
+mkdir "$work/server" && [ "$(id -u)" != 0 ] || chown postgres "$work/server"
+(cd / && "${as_server[@]}" "$pg_bin/initdb" --pgdata="$work/server/data" --username=postgres --auth=trust \
+  --encoding=UTF8 --locale=C --no-sync >/dev/null)
+server start --wait --log="$work/server/log" --options="-c listen_addresses= -c unix_socket_directories=$work/server"
+psql() { command psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="$work/server" --username=postgres postgres "$@"; }
+psql --output=/dev/null --file="$here/postgres_types.sql"
+mkdir "$work/postgres" && cd "$work/postgres"
+cat >lake.yaml <<YAML
+lake: ./lake
+output: ./output
+exports: []
+sources:
+  pg:
+    type: postgres
+    url: "host=$work/server user=postgres dbname=postgres"
+YAML
+run extract --date 2026-01-31
+read_lake "every native type of Postgres" lake || failed=1
+# A filter finds what it finds in the server, whatever the statistics say.
+psql --tuples-only --no-align --output=filters.sql --file="$here/filters.sql"
+found=$("$lake" --progress none query --format csv --file filters.sql)
+if [ "$found" = "filter" ]; then
+  echo "ok    lake query: $(grep -c 'where' filters.sql) filters find their rows"
+else
+  echo "FAIL  lake query: these do not find the rows that the server finds: $found"
+  failed=1
+fi
 exit $failed
