@@ -177,3 +177,26 @@ fn a_name_that_the_target_lacks_is_refused_by_the_load() {
         "{message}"
     );
 }
+
+/// The least interval of all is printed by the server and read by none.
+#[test]
+fn a_text_that_the_server_does_not_read_is_refused_by_the_load() {
+    let workshop = Workshop::with(
+        CONFIG,
+        "create table t (id int primary key, v interval);
+         insert into t values (1, interval '-2562047788:00:54.775807' - interval '00:00:00.000001')",
+    );
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    let message = workshop.lake(&format!("load --date {DAY}")).failed(1);
+    assert!(
+        message.contains("public.t") && message.contains("invalid input syntax for type interval"),
+        "{message}"
+    );
+    workshop.edit(
+        "url: ${SOURCE_URL}\n",
+        "url: ${SOURCE_URL}\n    tables: {public.t: {columns: {v: text}}}\n",
+    );
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    workshop.lake(&format!("load --date {DAY}")).done();
+    assert_same(&workshop, 0, |type_name| type_name.replace("interval", "text"));
+}
