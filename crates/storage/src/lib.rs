@@ -43,7 +43,7 @@ pub use lake::Lake;
 pub use lock::{Holder, ReadGuard};
 pub use manifest::{DataFile, Manifest, Relation, Snapshot, TableEntry};
 pub use name::{decode_segment, encode_segment};
-pub use parquet_file::{BATCH_BYTES_MAX, BatchReader, FileWriter, WrittenFile};
+pub use parquet_file::{BATCH_BYTES_MAX, BatchReader, FileWriter, WrittenFile, parquet_properties};
 pub use prerequisite::MissingStep;
 pub use publish::{Coverage, DayWriter, TableWrite};
 pub use runs::{RunId, RunLog, RunRecord, StepRecord, StepStatus};

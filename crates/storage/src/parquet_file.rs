@@ -49,7 +49,7 @@ impl FileWriter {
             disk::create_dir_all(parent)?;
         }
         let file = File::create(path).map_err(io("create", path))?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(schema)))
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(parquet_properties(schema)))
             .map_err(parquet_error("write", path))?;
         Ok(Self {
             path: path.into(),
@@ -87,12 +87,14 @@ impl FileWriter {
     }
 }
 
+/// How the lake writes Parquet, and so what is exported from it.
+///
 /// zstd level 1 against snappy is a trade of a little time for a much smaller lake; see the
 /// figures in `benches/RESULTS.md`.
 ///
 /// Floating-point columns have no statistics. Those of Parquet leave NaN out, while SQL engines, ours
 /// among them, order it above all numbers: a filter would pass over the row groups that hold it.
-fn properties(schema: &SchemaRef) -> WriterProperties {
+pub fn parquet_properties(schema: &SchemaRef) -> WriterProperties {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))

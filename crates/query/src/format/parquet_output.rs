@@ -5,15 +5,10 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 
 use super::write_error;
 use crate::{Error, Result, result_type};
-
-/// A row group is closed at this many encoded bytes: it is what the writer holds in memory.
-const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
 
 /// Writes rows in the types that the lake keeps: times and intervals as text, no unsigned integers.
 pub(super) struct ParquetWriter<W: Write + Send> {
@@ -24,11 +19,7 @@ pub(super) struct ParquetWriter<W: Write + Send> {
 impl<W: Write + Send> ParquetWriter<W> {
     pub(super) fn new(schema: &SchemaRef, out: W) -> Result<Self> {
         let schema = result_type::schema(schema)?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
-            .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into())
-            .build();
+        let properties = lake_storage::parquet_properties(&schema);
         let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(parquet_error)?;
         Ok(Self { schema, writer })
     }
