@@ -87,9 +87,16 @@ pub enum Error {
         changes: Vec<ColumnChange>,
     },
     /// A value of an earlier day that the column's new type can't hold.
-    #[error("the rows of {} can't be written with the column types that the table has now", path.display())]
+    #[error(
+        "column {column}: it is {data_type} now, which can't hold a value of {}: leave the column out, or \
+         rename it so that it is a new one", path.display()
+    )]
     Retype {
-        /// The Parquet file.
+        /// The column.
+        column: String,
+        /// Its new type.
+        data_type: String,
+        /// The Parquet file of the day.
         path: PathBuf,
         /// The value.
         source: arrow::error::ArrowError,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -300,7 +300,9 @@ fn on_days(error: Error, days: &[RunDate]) -> Error {
 fn rewrite(from: &Path, to: &Path, schema: &SchemaRef) -> Result<WrittenFile> {
     let mut writer = FileWriter::create(to, schema)?;
     for batch in BatchReader::new(vec![PathBuf::from(from)]) {
-        let batch = cast(&batch?, schema).map_err(|source| Error::Retype {
+        let batch = cast(&batch?, schema).map_err(|(field, source)| Error::Retype {
+            column: field.name().clone(),
+            data_type: schema::delta_type_name(field.data_type()),
             path: from.into(),
             source,
         })?;
@@ -309,20 +311,22 @@ fn rewrite(from: &Path, to: &Path, schema: &SchemaRef) -> Result<WrittenFile> {
     writer.finish()
 }
 
-fn cast(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+fn cast(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, (FieldRef, ArrowError)> {
     let options = CastOptions {
         safe: false, // a value that does not fit is an error, not a NULL
         format_options: FormatOptions::default()
             .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
             .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z")),
     };
-    let arrays = schema.fields().iter().map(|field| {
-        let array = batch.column(batch.schema_ref().index_of(field.name())?);
-        if array.data_type() == field.data_type() {
-            Ok(array.clone())
-        } else {
-            cast_with_options(array, field.data_type(), &options)
-        }
-    });
-    RecordBatch::try_new(schema.clone(), arrays.collect::<Result<_, _>>()?)
+    let mut arrays = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let error = |source| (field.clone(), source);
+        let array = batch.column(batch.schema_ref().index_of(field.name()).map_err(error)?);
+        arrays.push(match array.data_type() == field.data_type() {
+            true => array.clone(),
+            false => cast_with_options(array, field.data_type(), &options).map_err(error)?,
+        });
+    }
+    // A table has a column at least.
+    RecordBatch::try_new(schema.clone(), arrays).map_err(|source| (schema.fields()[0].clone(), source))
 }

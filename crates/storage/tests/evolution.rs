@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, Decimal128Array, Int32Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, Date32Array, Decimal128Array, Int32Array, Int64Array, ListArray, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use lake_storage::{Coverage, DayWriter, Error, Lake, Manifest, SchemaChange, TableWrite};
@@ -192,6 +193,26 @@ async fn a_change_without_a_common_type_changes_nothing() {
     // With no other day there is nothing to fit.
     publish_one(&lake, "2026-01-01", bytes()).await.unwrap();
     assert_eq!(contents(&lake).0, ["Binary 78"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_the_wider_type_lacks_is_an_error_and_every_day_stays() {
+    let (_folder, lake) = lake();
+    let far = Arc::new(Date32Array::from(vec![2_000_000_000])) as ArrayRef;
+    publish_one(&lake, "2026-01-01", far).await.unwrap();
+    let moments = Arc::new(TimestampMicrosecondArray::from(vec![5])) as ArrayRef;
+    let error = publish_one(&lake, "2026-01-02", moments).await.unwrap_err();
+    assert!(matches!(error, Error::Retype { .. }), "{error}");
+    assert!(
+        error.to_string().contains("column x: it is timestamp_ntz now"),
+        "{error}"
+    );
+    // Dates go on as before.
+    let near = Arc::new(Date32Array::from(vec![0])) as ArrayRef;
+    publish_one(&lake, "2026-01-02", near).await.unwrap();
+    let days = lake.days("shop").unwrap();
+    assert_eq!(days.len(), 2);
+    assert_eq!(delta_files(&lake, "t").await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
