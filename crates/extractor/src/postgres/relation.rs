@@ -24,6 +24,8 @@ pub(super) struct Listed {
     bytes: u64,
     /// Whether its pages can be addressed by ctid.
     heap: bool,
+    /// Whether `lock table` takes it: foreign tables and materialised views are locked as they are read.
+    pub(super) lockable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,7 @@ pub(super) async fn list(client: &Client, source: &PostgresSource) -> Result<Vec
             // NULL for a table dropped between the scan and the size.
             bytes: row.get::<_, Option<i64>>(5).unwrap_or_default() as u64,
             heap: row.get(6),
+            lockable: matches!(row.get(3), "r" | "p" | "v"),
         })
         .collect();
     select(all, &source.tables)
