@@ -14,7 +14,7 @@ use crate::evolve::{self, Alterations};
 use crate::existing::{self, Existing};
 use crate::foreign_keys::{self, Order};
 use crate::plan::TablePlan;
-use crate::staging::{self, Staging};
+use crate::staging::{self, Staging, Substitutes};
 use crate::statements::{create_table, insert, inserted_columns};
 use crate::{Error, LoadRequest, Result, TargetTable, loads};
 
@@ -35,8 +35,8 @@ pub(crate) struct Swap<'a> {
     /// What has to be altered about these.
     pub(crate) alterations: &'a [Alterations],
     pub(crate) stagings: &'a [Staging],
-    /// The target schemas that are there.
-    pub(crate) present: &'a BTreeSet<String>,
+    /// Of the target schemas that are not there.
+    pub(crate) substitutes: &'a Substitutes,
 }
 
 impl Swap<'_> {
@@ -63,8 +63,8 @@ impl Swap<'_> {
         self.lock(connection).await?;
         let order = foreign_keys::order(connection, self.plans, self.existing).await?;
         let missing: Vec<String> = self
-            .schemas()
-            .filter(|schema| !self.present.contains(*schema))
+            .substitutes
+            .keys()
             .map(|schema| format!("create schema if not exists {};", quote_identifier(schema)))
             .collect();
         connection
@@ -81,13 +81,8 @@ impl Swap<'_> {
             let of_schema = self.plans.iter().filter(|plan| plan.target.schema == *schema);
             loads::note(connection, self.request, schema, of_schema).await?;
         }
-        let substitutes: BTreeSet<String> = self
-            .schemas()
-            .map(|schema| staging::staging_schema(schema, self.present))
-            .filter(|schema| !self.present.contains(schema))
-            .collect();
         let names = self.stagings.iter().map(|staging| &staging.table);
-        staging::drop_all(connection, names, substitutes.iter()).await?;
+        staging::drop_all(connection, names, self.substitutes.values()).await?;
         // Deferred constraints speak up here.
         connection
             .batch_execute("commit")
