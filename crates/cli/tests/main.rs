@@ -5,5 +5,6 @@ mod bad_rows;
 mod commands;
 mod exit_statuses;
 mod kill;
+mod names_and_shapes;
 mod outcome;
 mod workshop;
