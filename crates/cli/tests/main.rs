@@ -5,6 +5,8 @@ mod bad_rows;
 mod commands;
 mod exit_statuses;
 mod kill;
+mod kill_retyping;
 mod names_and_shapes;
 mod outcome;
+mod schema_change;
 mod workshop;
