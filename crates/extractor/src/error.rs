@@ -24,6 +24,12 @@ pub enum Error {
         #[source]
         cause: Box<Error>,
     },
+    /// Tables whose columns the lake can't hold.
+    #[error("{}", refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Tables {
+        /// Why, a table each.
+        refused: Vec<lake_storage::Error>,
+    },
     /// A selection that selects nothing.
     #[error("{what} matches no table{nearest}")]
     NoMatch {
