@@ -77,7 +77,7 @@ fn is_selection(error: &lake_extractor::Error) -> bool {
     use lake_extractor::Error;
     matches!(
         error,
-        Error::NoMatch { .. } | Error::Pattern { .. } | Error::SameName { .. } | Error::NoSuchColumn { .. }
+        Error::NoMatch { .. } | Error::Pattern { .. } | Error::Name { .. } | Error::NoSuchColumn { .. }
     )
 }
 

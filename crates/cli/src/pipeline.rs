@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use lake_extractor::{ExtractReport, Quarantined};
 use lake_loader::{LoadReport, LoadRequest};
 use lake_query::{Export, ExportReport, Format, SavedQuery, Transform, TransformEvent, TransformReport};
-use lake_storage::{Lake, RESULTS, RunDate, RunId, RunLog, StepStatus};
+use lake_storage::{Lake, RESULTS, RunDate, RunId, RunLog, SqlName, StepStatus};
 
 use crate::args::Global;
 use crate::config::Config;
@@ -85,7 +85,7 @@ impl Pipeline {
                 lake_extractor::Progress::Read { rows, bytes } => shown.advance(rows, bytes),
                 lake_extractor::Progress::TableDone(table) => tracing::debug!(
                     "{}: {}, {}",
-                    table.name,
+                    SqlName(&table.name),
                     plural(table.rows, "row"),
                     bytes_text(table.bytes)
                 ),
@@ -342,7 +342,7 @@ fn warn_of(left_out: &Quarantined) {
         all,
         file,
     } = left_out;
-    let (source_file, file) = (path_text(source_file), path_text(file));
+    let (table, source_file, file) = (SqlName(table), path_text(source_file), path_text(file));
     let rows = plural(*rows, "bad row");
     if *all {
         tracing::warn!(

@@ -1,5 +1,6 @@
 //! What a person sees while a command works: messages and progress, all on stderr.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,9 +63,27 @@ where
         } else {
             write!(writer, "{label}")?;
         }
-        context.field_format().format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        let mut text = String::new();
+        context.field_format().format_fields(Writer::new(&mut text), event)?;
+        writeln!(writer, "{}", visible(&text))
     }
+}
+
+/// Text with its line breaks, but no other character that a terminal would obey: names and values of
+/// others are in it.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| c != '\n' && lake_storage::is_control(c);
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if is_obeyed(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// stderr, with the progress bars out of the way while a line is written.
@@ -255,6 +274,14 @@ pub fn path_text(path: &std::path::Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_moves_no_cursor() {
+        assert_eq!(
+            visible("a\u{1b}[2J\u{9b}\nb\tc\u{202e}é"),
+            "a\\u{1b}[2J\\u{9b}\nb\\u{9}c\\u{202e}é"
+        );
+    }
 
     #[test]
     fn numbers_as_people_read_them() {

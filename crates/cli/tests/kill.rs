@@ -50,6 +50,21 @@ fn source(state: usize) -> String {
     )
 }
 
+/// Starts a command and kills it as `now` says so; tells whether it was still running.
+pub(crate) fn kill_when(command: &mut Command, now: impl Fn(Duration) -> bool) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let started = Instant::now();
+    let mut child = command.spawn().unwrap();
+    while !now(started.elapsed()) {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap().code().is_none()
+}
+
 struct Scene {
     workshop: Workshop,
     sources: [Database; 2],
@@ -109,20 +124,8 @@ impl Scene {
         started.elapsed()
     }
 
-    /// Starts a step and kills it as `now` says so; tells whether it was still running.
     fn kill(&self, step: &str, state: usize, now: impl Fn(Duration) -> bool) -> bool {
-        let mut command = self.command(&format!("{step} --date {DAY} -q"), state);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let started = Instant::now();
-        let mut child = command.spawn().unwrap();
-        while !now(started.elapsed()) {
-            if child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            thread::sleep(Duration::from_micros(200));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap().code().is_none()
+        kill_when(&mut self.command(&format!("{step} --date {DAY} -q"), state), now)
     }
 
     fn query(&self, sql: &str) -> String {

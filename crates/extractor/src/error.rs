@@ -24,6 +24,12 @@ pub enum Error {
         #[source]
         cause: Box<Error>,
     },
+    /// Tables whose columns the lake can't hold.
+    #[error("{}", refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Tables {
+        /// Why, a table each.
+        refused: Vec<lake_storage::Error>,
+    },
     /// A selection that selects nothing.
     #[error("{what} matches no table{nearest}")]
     NoMatch {
@@ -40,18 +46,20 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Two tables of one name in the lake.
+    /// A table that can't have its name in the lake.
     #[error(
-        "{first} and {second} would both be called {name} in the lake: give one another name with \
-         `tables: {{{second}: {{name: …}}}}`, or leave it out with `!{second}`"
+        "{table} can't be called {name} in the lake: {reason}; give it another name in the config, \
+         where `tables` is a map with a line for each pattern, with\n      {mend}"
     )]
-    SameName {
-        /// One table.
-        first: String,
-        /// The other.
-        second: String,
-        /// Their name.
+    Name {
+        /// The table.
+        table: String,
+        /// The name.
         name: String,
+        /// Why.
+        reason: String,
+        /// The line of the config.
+        mend: String,
     },
     /// A setting that names a column which the table hasn't.
     #[error("table {table}: the config speaks of a column {column:?}, which the table does not have")]

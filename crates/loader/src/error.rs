@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use lake_storage::SqlName;
+
 use crate::{Holder, TargetTable};
 
 /// A failure of a load: which table and column, with the cause in `source`.
@@ -24,15 +26,15 @@ pub enum Error {
         text: String,
     },
     /// A table that was asked for is not in the lake's day.
-    #[error("no table or query is called {wanted:?}{nearest}")]
+    #[error("no table or query is called {wanted}{nearest}")]
     NoMatch {
         /// What was asked for.
         wanted: String,
         /// The nearest names, ready to print; empty, or begins with a separator.
         nearest: String,
     },
-    /// A table that was asked for by a name that several sources have.
-    #[error("{wanted:?} is in more than one source: write {}", candidates.join(" or "))]
+    /// A table that was asked for by a name that several have.
+    #[error("{wanted} could be more than one table: write {}", candidates.join(" or "))]
     Ambiguous {
         /// What was asked for.
         wanted: String,
@@ -40,7 +42,7 @@ pub enum Error {
         candidates: Vec<String>,
     },
     /// Two tables of the lake would be the same table of the target.
-    #[error("{first} and {second} would both be the target's table {target}: rename one of them in the config")]
+    #[error("{first} and {second} would both be the target's table {target}: {mend}")]
     SameTarget {
         /// The table of the target.
         target: TargetTable,
@@ -48,9 +50,11 @@ pub enum Error {
         first: String,
         /// The other.
         second: String,
+        /// What helps.
+        mend: &'static str,
     },
     /// A name that Postgres would cut off, or that `lake` keeps for itself.
-    #[error("{table}: the target can't have a {kind} called {name:?}: {reason}")]
+    #[error("{table}: the target can't have a {kind} called {}: {reason}", SqlName(name))]
     Name {
         /// The table, with its source.
         table: String,
@@ -62,7 +66,10 @@ pub enum Error {
         reason: &'static str,
     },
     /// A column whose Arrow type no Postgres type holds.
-    #[error("{table}, column {column}: no Postgres type holds {data_type}: cast it in the query, or carry it as text")]
+    #[error(
+        "{table}, column {}: no Postgres type holds {data_type}: cast it in the query, or carry it as text",
+        SqlName(column)
+    )]
     NoPostgresType {
         /// The table, with its source.
         table: String,
@@ -72,7 +79,10 @@ pub enum Error {
         data_type: String,
     },
     /// A column whose values can't be sent to the type that it has.
-    #[error("{table}, column {column}: {data_type} of the lake can't be sent as {type_name}: extract the table again")]
+    #[error(
+        "{table}, column {}: {data_type} of the lake can't be sent as {type_name}: extract the table again",
+        SqlName(column)
+    )]
     Unsendable {
         /// The table, with its source.
         table: String,
@@ -110,7 +120,7 @@ pub enum Error {
     ForeignKey {
         /// The table that is to be loaded.
         target: TargetTable,
-        /// The table that refers to it and isn't loaded, `schema.table`.
+        /// The table that refers to it, as SQL writes it.
         referencing: String,
         /// The constraint.
         constraint: String,
@@ -226,7 +236,7 @@ impl ColumnDifference {
 
 impl fmt::Display for ColumnDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = &self.name;
+        let name = SqlName(&self.name);
         match (&self.wanted, &self.has) {
             (Some(wanted), Some(has)) => write!(f, "{name}: wanted {wanted}, has {has}"),
             (Some(wanted), None) => write!(f, "{name}: wanted {wanted}, is not there"),

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use lake_postgres::{Connection, TypeCatalog, postgres_type_for, quote_identifier};
-use lake_storage::SchemaChange;
+use lake_storage::{SchemaChange, SqlName};
 
 use crate::declared_type::{common, holds, is_text};
 use crate::existing::Existing;
@@ -161,7 +161,7 @@ fn announce_text(plan: &TablePlan, existing: Option<&Existing>) {
             tracing::warn!(
                 "{}, column {}: the target has no type {missing}, the column is {} there",
                 plan.label(),
-                column.name,
+                SqlName(&column.name),
                 column.target_type
             );
         }

@@ -12,7 +12,7 @@ use crate::evolve::Alterations;
 use crate::existing::Existing;
 use crate::plan::TablePlan;
 use crate::selection::Selection;
-use crate::staging::{self, Staging};
+use crate::staging::{self, Staging, Substitutes};
 use crate::swap::Swap;
 use crate::{
     Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, copy, evolve, existing, lock,
@@ -82,6 +82,7 @@ async fn under_lock(
     lock::acquire(connection, &schemas).await?;
     staging::drop_leftovers(connection, &schemas).await?;
     let present = existing::schemas(connection, &schemas).await?;
+    let substitutes = staging::substitutes(&schemas, &present, &request.run);
     evolve::replace_missing_types(connection, plans).await?;
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(connection, &targets).await?;
@@ -91,7 +92,7 @@ async fn under_lock(
         target,
         request,
         plans,
-        present: &present,
+        substitutes: &substitutes,
         existing: &existing,
         alterations: &alterations,
     };
@@ -103,8 +104,8 @@ struct Load<'a> {
     target: &'a Target,
     request: &'a LoadRequest,
     plans: &'a [TablePlan],
-    /// The target schemas that are there.
-    present: &'a BTreeSet<String>,
+    /// Of the target schemas that are not there.
+    substitutes: &'a Substitutes,
     existing: &'a [Option<Existing>],
     alterations: &'a [Alterations],
 }
@@ -118,15 +119,11 @@ impl Load<'_> {
         crate::foreign_keys::order(connection, self.plans, self.existing).await?;
         let names: Vec<TargetTable> = (0..)
             .zip(self.plans)
-            .map(|(place, plan)| staging::name(plan, place, &self.request.run, self.present))
+            .map(|(place, plan)| staging::name(plan, place, &self.request.run, self.substitutes))
             .collect();
         let loaded = self.through_staging(connection, &names, progress).await;
         if loaded.is_err() {
-            let substitutes = names
-                .iter()
-                .map(|name| &name.schema)
-                .filter(|schema| !self.present.contains(*schema));
-            if let Err(error) = staging::drop_all(connection, names.iter(), substitutes).await {
+            if let Err(error) = staging::drop_all(connection, names.iter(), self.substitutes.values()).await {
                 tracing::warn!(%error, "the next load will drop the staging tables");
             }
         } else {
@@ -141,7 +138,7 @@ impl Load<'_> {
         names: &[TargetTable],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(Vec<LoadedTable>, u64)> {
-        let stagings = staging::create(connection, self.plans, self.existing, names.to_vec(), self.present).await?;
+        let stagings = staging::create(connection, self.plans, self.existing, names.to_vec(), self.substitutes).await?;
         let others = self.further_connections().await;
         let work = Work {
             plans: self.plans,
@@ -175,7 +172,7 @@ impl Load<'_> {
             existing: self.existing,
             alterations: self.alterations,
             stagings: &stagings,
-            present: self.present,
+            substitutes: self.substitutes,
         };
         let mut elapsed = swap.run(connection).await?;
         for (total, (_, copy_ms)) in elapsed.iter_mut().zip(copied) {

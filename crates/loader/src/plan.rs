@@ -7,11 +7,11 @@ use arrow::datatypes::{DataType, Field};
 use lake_postgres::{
     METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, postgres_type_for, quote_qualified,
 };
-use lake_storage::RESULTS;
+use lake_storage::{RESULTS, SqlName};
 
 use crate::loads::LOADS_TABLE;
 use crate::selection::SelectedTable;
-use crate::staging::STAGING_PREFIX;
+use crate::staging::is_staging_name;
 use crate::{Error, Result, SchemaRule};
 
 /// Postgres cuts a longer name off, and says so in a notice only.
@@ -30,15 +30,16 @@ pub struct TargetTable {
 }
 
 impl TargetTable {
-    /// The name as SQL writes it.
+    /// The name for a statement.
     pub(crate) fn quoted(&self) -> String {
         quote_qualified(&self.schema, &self.name)
     }
 }
 
 impl fmt::Display for TargetTable {
+    /// The name for a person, quoted where it has to be.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.schema, self.name)
+        write!(f, "{}.{}", SqlName(&self.schema), SqlName(&self.name))
     }
 }
 
@@ -104,6 +105,12 @@ pub(crate) fn plan(tables: Vec<SelectedTable>, rule: &SchemaRule) -> Result<Vec<
                 target,
                 first,
                 second: label,
+                mend: match rule {
+                    SchemaRule::Fixed(_) => "give one of them another `name:` in the config",
+                    SchemaRule::PerSource => {
+                        "leave one of them out, or load into one `schema`, where the names of the lake hold"
+                    }
+                },
             });
         }
         let schema = table.entry.arrow_schema(&label)?;
@@ -165,8 +172,8 @@ fn column(label: &str, field: &Field, from_postgres: bool) -> Result<ColumnPlan>
 fn check_name(label: &str, kind: &'static str, name: &str) -> Result<()> {
     let reason = if name.len() > NAME_BYTES_MAX {
         "it is longer than 63 bytes, where Postgres cuts names off"
-    } else if kind == "table" && (name == LOADS_TABLE || name.starts_with(STAGING_PREFIX)) {
-        "lake keeps the name for itself"
+    } else if is_staging_name(name) || (kind == "table" && name == LOADS_TABLE) {
+        "lake keeps the name for itself: leave the table out, or give it another `name:` and load into one `schema`"
     } else {
         return Ok(());
     };

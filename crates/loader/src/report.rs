@@ -33,7 +33,7 @@ pub struct LoadedTable {
     pub source: String,
     /// Its name in the lake.
     pub name: String,
-    /// Its name in the target, `schema.table`.
+    /// Its name in the target, `schema.table` as SQL writes it.
     pub target: String,
     /// Whether the load created it.
     pub created: bool,

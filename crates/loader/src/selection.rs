@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lake_postgres::{parse_name, quote_qualified};
-use lake_storage::{Lake, Manifest, MissingStep, RESULTS, ReadGuard, RunId, TableEntry};
+use lake_postgres::{NamePart, parse_name, quote_qualified};
+use lake_storage::{Lake, Manifest, MissingStep, RESULTS, ReadGuard, Relation, RunId, SqlName, TableEntry};
 
 use crate::{Error, LoadRequest, Result};
 
@@ -30,8 +30,13 @@ pub(crate) struct SelectedTable {
 impl SelectedTable {
     /// The table as messages call it.
     pub(crate) fn label(&self) -> String {
-        format!("{}.{}", self.source, self.name)
+        name_in_lake(&self.source, &self.name)
     }
+}
+
+/// As `lake query` takes it.
+fn name_in_lake(source: &str, name: &str) -> String {
+    format!("{}.{}", SqlName(source), SqlName(name))
 }
 
 impl Selection {
@@ -78,20 +83,23 @@ impl Selection {
                 manifests.insert(source.as_str(), manifest);
             }
         }
-        // A table may be named as its database names it.
-        let relations: BTreeMap<String, Vec<(&str, &str)>> = by_relation(&manifests);
-        let mut candidates: Vec<(&str, &str)> = request.queries.iter().map(|query| (RESULTS, query.as_str())).collect();
-        for (source, manifest) in &manifests {
-            candidates.extend(manifest.tables.keys().map(|name| (*source, name.as_str())));
-        }
+        let queries = request.queries.iter().map(|query| Candidate::of_result(query));
+        let of_sources = manifests.iter().flat_map(|(source, manifest)| {
+            let tables = manifest.tables.iter();
+            tables.map(|(name, entry)| Candidate {
+                source,
+                name,
+                relation: entry.relation.as_ref(),
+            })
+        });
+        let candidates: Vec<Candidate<'_>> = queries.chain(of_sources).collect();
 
         let mut chosen: BTreeSet<(&str, &str)> = BTreeSet::new();
         let mut missing: BTreeSet<&str> = BTreeSet::new();
         for wanted in &request.tables {
-            let of_database = relation_name(wanted).and_then(|name| relations.get(&name));
-            match find(&candidates, of_database.map_or(&[], Vec::as_slice), wanted)? {
+            match find(&candidates, wanted)? {
                 Some(found) => {
-                    chosen.insert(found);
+                    chosen.insert((found.source, found.name));
                 }
                 None => {
                     // A source that isn't whole may have it yet.
@@ -198,67 +206,108 @@ fn of_results<'a>(chosen: &'a BTreeSet<(&str, &str)>) -> impl Iterator<Item = &'
     chosen.iter().filter(|(source, _)| *source == RESULTS)
 }
 
-/// The tables by the names that they have in their databases, quoted.
-fn by_relation<'a>(manifests: &'a BTreeMap<&'a str, Manifest>) -> BTreeMap<String, Vec<(&'a str, &'a str)>> {
-    let mut relations: BTreeMap<String, Vec<(&str, &str)>> = BTreeMap::new();
-    for (source, manifest) in manifests {
-        for (name, entry) in &manifest.tables {
-            if let Some(relation) = &entry.relation {
-                let quoted = quote_qualified(&relation.schema, &relation.name);
-                relations.entry(quoted).or_default().push((source, name));
-            }
+/// A table or result that a name may stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Candidate<'a> {
+    source: &'a str,
+    name: &'a str,
+    /// What it is in its database.
+    relation: Option<&'a Relation>,
+}
+
+impl<'a> Candidate<'a> {
+    fn of_result(query: &'a str) -> Self {
+        Self {
+            source: RESULTS,
+            name: query,
+            relation: None,
         }
     }
-    relations
-}
 
-/// A name as SQL writes it, quoted throughout.
-fn relation_name(wanted: &str) -> Option<String> {
-    match &parse_name(wanted).ok()?[..] {
-        [table] => Some(quote_qualified("public", &table.text)),
-        [schema, table] => Some(quote_qualified(&schema.text, &table.text)),
-        _ => None,
+    fn in_lake(&self) -> String {
+        name_in_lake(self.source, self.name)
+    }
+
+    /// Whether its database calls it so.
+    fn is_in_database(&self, parts: &[NamePart]) -> bool {
+        let Some(relation) = self.relation else { return false };
+        match parts {
+            [table] => relation.schema == "public" && relation.name == table.text,
+            [schema, table] => relation.schema == schema.text && relation.name == table.text,
+            _ => false,
+        }
+    }
+
+    /// Whether `lake query` calls it so.
+    fn is_in_lake(&self, parts: &[NamePart]) -> bool {
+        match parts {
+            [table] => self.name == table.text,
+            [source, table] => self.source == source.text && self.name == table.text,
+            _ => false,
+        }
+    }
+
+    /// Whether these are its very characters in the lake.
+    fn is_literally(&self, wanted: &str) -> bool {
+        let of_source = wanted.strip_prefix(self.source).and_then(|rest| rest.strip_prefix('.'));
+        self.name == wanted || of_source == Some(self.name)
     }
 }
 
-/// By source and name, by the lake's name, and then by the name in the database.
-fn find<'a>(
-    candidates: &[(&'a str, &'a str)],
-    of_database: &[(&'a str, &'a str)],
-    wanted: &str,
-) -> Result<Option<(&'a str, &'a str)>> {
-    let qualified = candidates
-        .iter()
-        .find(|(source, name)| format!("{source}.{name}") == wanted);
-    if let Some(found) = qualified {
-        return Ok(Some(*found));
-    }
-    let plain: Vec<_> = candidates.iter().filter(|(_, name)| *name == wanted).collect();
-    let plain = match plain.is_empty() {
-        true => of_database.iter().collect(),
-        false => plain,
+/// What a name stands for. With quotes it is SQL's: of the database, or else of the lake. Without, it
+/// may be either, and is refused where that makes a difference.
+fn find<'a, 'b>(candidates: &'b [Candidate<'a>], wanted: &str) -> Result<Option<&'b Candidate<'a>>> {
+    let parts = parse_name(wanted).unwrap_or_default();
+    let found = |is_meant: &dyn Fn(&Candidate<'a>) -> bool| -> Vec<&'b Candidate<'a>> {
+        candidates.iter().filter(|candidate| is_meant(candidate)).collect()
     };
-    match plain[..] {
+    let found = if parts.iter().any(|part| part.quoted) {
+        let readings: [&dyn Fn(&Candidate<'a>) -> bool; 3] = [
+            &|candidate| candidate.is_in_database(&parts),
+            &|candidate| candidate.is_in_lake(&parts),
+            &|candidate| candidate.is_literally(wanted),
+        ];
+        let mut found = readings.into_iter().map(found);
+        found.find(|found| !found.is_empty()).unwrap_or_default()
+    } else {
+        found(&|candidate| candidate.is_in_database(&parts) || candidate.is_literally(wanted))
+    };
+    match found[..] {
         [] => Ok(None),
-        [found] => Ok(Some(*found)),
+        [found] => Ok(Some(found)),
         _ => Err(Error::Ambiguous {
             wanted: wanted.into(),
-            candidates: plain.iter().map(|(source, name)| format!("{source}.{name}")).collect(),
+            candidates: unambiguous(&found),
         }),
     }
 }
 
-fn nearest(candidates: &[(&str, &str)], wanted: &str) -> String {
+/// Names that tell these apart: quoted, the databases' own, where no two of them are the same.
+fn unambiguous(found: &[&Candidate<'_>]) -> Vec<String> {
+    let relations: BTreeSet<String> = found
+        .iter()
+        .filter_map(|candidate| candidate.relation)
+        .map(|relation| quote_qualified(&relation.schema, &relation.name))
+        .collect();
+    if relations.len() == found.len() {
+        relations.into_iter().collect()
+    } else {
+        found.iter().map(|candidate| candidate.in_lake()).collect()
+    }
+}
+
+fn nearest(candidates: &[Candidate<'_>], wanted: &str) -> String {
     let folded = wanted.to_lowercase();
     let mut scored: Vec<(usize, String)> = candidates
         .iter()
-        .map(|(source, name)| {
-            let qualified = format!("{source}.{name}");
-            let plain = strsim::levenshtein(&folded, &name.to_lowercase());
-            (
-                plain.min(strsim::levenshtein(&folded, &qualified.to_lowercase())),
-                qualified,
-            )
+        .map(|candidate| {
+            let in_lake = candidate.in_lake();
+            let in_database = candidate.relation.map(ToString::to_string);
+            let names = [candidate.name, &in_lake].into_iter().chain(in_database.as_deref());
+            let distance = names
+                .map(|name| strsim::levenshtein(&folded, &name.to_lowercase()))
+                .min();
+            (distance.unwrap_or_default(), in_lake)
         })
         .filter(|(distance, _)| *distance <= 1 + folded.len() / 3)
         .collect();
@@ -275,28 +324,74 @@ fn nearest(candidates: &[(&str, &str)], wanted: &str) -> String {
 mod tests {
     use super::*;
 
-    const CANDIDATES: &[(&str, &str)] = &[
-        ("csv", "order_details"),
-        ("postgres", "orders"),
-        ("shop", "orders"),
-        ("postgres", "customers"),
-    ];
+    fn candidates<'a>(relations: &'a [Relation], named: &[(&'a str, &'a str)]) -> Vec<Candidate<'a>> {
+        let of_files = named.iter().map(|(source, name)| Candidate {
+            source,
+            name,
+            relation: None,
+        });
+        let of_database = relations.iter().map(|relation| Candidate {
+            source: "shop",
+            name: &relation.name,
+            relation: Some(relation),
+        });
+        of_files.chain(of_database).collect()
+    }
 
-    #[test]
-    fn a_name_is_found_where_it_is_the_only_one() {
-        assert_eq!(
-            find(CANDIDATES, &[], "customers").unwrap(),
-            Some(("postgres", "customers"))
-        );
-        assert_eq!(find(CANDIDATES, &[], "shop.orders").unwrap(), Some(("shop", "orders")));
-        assert_eq!(find(CANDIDATES, &[], "order").unwrap(), None);
-        let error = find(CANDIDATES, &[], "orders").unwrap_err().to_string();
-        assert!(error.contains("postgres.orders or shop.orders"), "{error}");
+    fn relation(schema: &str, name: &str) -> Relation {
+        Relation {
+            schema: schema.into(),
+            name: name.into(),
+            oid: 0,
+        }
     }
 
     #[test]
-    fn a_wrong_name_meets_the_nearest() {
-        assert_eq!(nearest(CANDIDATES, "custmers"), "; did you mean postgres.customers?");
-        assert_eq!(nearest(CANDIDATES, "invoices"), "");
+    fn a_name_is_found_where_it_is_the_only_one() {
+        let candidates = candidates(
+            &[],
+            &[
+                ("csv", "order_details"),
+                ("postgres", "orders"),
+                ("shop", "orders"),
+                ("postgres", "customers"),
+            ],
+        );
+        let find = |wanted| find(&candidates, wanted).map(|found| found.map(Candidate::in_lake));
+        assert_eq!(find("customers").unwrap().as_deref(), Some("postgres.customers"));
+        assert_eq!(find("shop.orders").unwrap().as_deref(), Some("shop.orders"));
+        assert_eq!(find("order").unwrap(), None);
+        let error = find("orders").unwrap_err().to_string();
+        assert!(error.contains("postgres.orders or shop.orders"), "{error}");
+        assert_eq!(nearest(&candidates, "custmers"), "; did you mean postgres.customers?");
+        assert_eq!(nearest(&candidates, "invoices"), "");
+    }
+
+    #[test]
+    fn quotes_say_which_of_two_names_is_meant() {
+        let relations = [
+            relation("public", "orders"),
+            relation("public", "Orders"),
+            relation("public", "\"orders\""),
+            relation("public", "sales.orders"),
+            relation("sales", "orders 2"),
+        ];
+        let candidates = candidates(&relations, &[("files", "a b")]);
+        let find = |wanted| find(&candidates, wanted).map(|found| found.map(|c| (c.relation, c.name)));
+        for (wanted, place) in [
+            ("orders", 0),
+            ("\"orders\"", 0),
+            ("\"Orders\"", 1),
+            ("public.\"\"\"orders\"\"\"", 2),
+            ("\"sales.orders\"", 3),
+            ("sales.orders", 3),
+            ("Sales.\"orders 2\"", 4),
+            ("shop.\"orders 2\"", 4),
+        ] {
+            assert_eq!(find(wanted).unwrap().unwrap().0, Some(&relations[place]), "{wanted}");
+        }
+        assert_eq!(find("files.\"a b\"").unwrap().unwrap().1, "a b");
+        let error = find("Orders").unwrap_err().to_string();
+        assert!(error.contains(r#""public"."Orders" or "public"."orders""#), "{error}");
     }
 }

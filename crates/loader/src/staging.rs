@@ -8,10 +8,12 @@
 //! They are unlogged, and their rows are inserted into the target's tables in the end. Only where the
 //! target has no such table yet, a large one is filled as what it is going to be, and renamed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::DataType;
-use lake_postgres::{CatalogColumn, ColumnCodec, Connection, TypeCatalog, postgres_type_for, quote_identifier};
+use lake_postgres::{
+    CatalogColumn, ColumnCodec, Connection, TypeCatalog, postgres_type_for, quote_identifier, quote_literal,
+};
 use lake_storage::RunId;
 
 use crate::declared_type::is_text;
@@ -20,8 +22,23 @@ use crate::plan::{ColumnPlan, NAME_BYTES_MAX, TablePlan};
 use crate::text_cast::TextCasts;
 use crate::{Error, Result, TargetTable};
 
-/// Tables, and schemas, of this name are ours and belong to one load.
-pub(crate) const STAGING_PREFIX: &str = "_lake_staging_";
+/// Tables, and schemas, of ours are called so, and on by the run that made them: no load takes, or
+/// drops, a table that is only called nearly so.
+const STAGING_PREFIX: &str = "_lake_staging_";
+const STAGING_PATTERN: &str = "^_lake_staging_[0-9]{8}T[0-9]{6}-[0-9a-f]{4}_";
+
+/// Whether a name is like those of staging tables.
+pub(crate) fn is_staging_name(name: &str) -> bool {
+    const RUN: &str = "00000000T000000-0000_";
+    let Some(run) = name.strip_prefix(STAGING_PREFIX) else {
+        return false;
+    };
+    let is_like = |(c, like): (u8, u8)| match like {
+        b'0' => c.is_ascii_hexdigit(),
+        _ => c == like,
+    };
+    run.len() >= RUN.len() && run.bytes().zip(RUN.bytes()).all(is_like)
+}
 
 /// Below this many rows, a second write costs less than a table that is renamed.
 const RENAMED_ROWS_MIN: u64 = 10_000;
@@ -45,55 +62,65 @@ pub(crate) struct StagedColumn {
     pub(crate) expression: String,
 }
 
-/// Where staging tables of a target schema are: there, or in a schema of their own while the target
-/// schema is yet to be created.
-pub(crate) fn staging_schema(target: &str, present: &BTreeSet<String>) -> String {
-    if present.contains(target) {
-        target.into()
-    } else {
-        substitute_schema(target)
-    }
+/// Schemas for the staging tables of target schemas that are yet to be created, by these.
+pub(crate) type Substitutes = BTreeMap<String, String>;
+
+pub(crate) fn substitutes(schemas: &[&str], present: &BTreeSet<String>, run: &RunId) -> Substitutes {
+    let missing = schemas.iter().filter(|schema| !present.contains(**schema));
+    let named = missing
+        .enumerate()
+        .map(|(place, schema)| ((*schema).to_owned(), staging_name(run, place, schema)));
+    named.collect()
 }
 
-fn substitute_schema(target: &str) -> String {
-    cut(format!("{STAGING_PREFIX}{target}"))
-}
-
-fn cut(mut name: String) -> String {
+/// The name of the table or schema at `place` that stands for another; the run keeps it from being
+/// another load's.
+fn staging_name(run: &RunId, place: usize, name: &str) -> String {
+    let mut name = format!("{STAGING_PREFIX}{run}_{place}_{name}");
     name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
     name
 }
 
+/// The comment of a schema that stands in for another: the name may be cut off.
+fn comment(schema: &str) -> String {
+    format!("staging of {schema}")
+}
+
 /// Drops what a killed load left. The schemas' locks are held: nobody uses it.
 pub(crate) async fn drop_leftovers(connection: &Connection, schemas: &[&str]) -> Result<()> {
-    let rows = connection
+    let look_error = || lake_postgres::Error::query("look for the staging tables of a killed load");
+    let tables = connection
         .query(
             "select n.nspname::text, c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-             where n.nspname = any($1::text[]) and c.relkind = 'r' \
-                and c.relname ~ '^_lake_staging_[0-9]+_[0-9]{8}T[0-9]{6}-[0-9a-f]{4}_'",
-            &[&schemas],
+             where n.nspname = any($1::text[]) and c.relname ~ $2 and c.relkind = 'r'",
+            &[&schemas, &STAGING_PATTERN],
         )
         .await
-        .map_err(lake_postgres::Error::query(
-            "look for the staging tables of a killed load",
-        ))?;
-    let substitutes: Vec<String> = schemas.iter().map(|schema| substitute_schema(schema)).collect();
-    let substitutes: Vec<&str> = substitutes.iter().map(String::as_str).collect();
-    let substitutes = existing::schemas(connection, &substitutes).await?;
-    if rows.is_empty() && substitutes.is_empty() {
+        .map_err(look_error())?;
+    let comments: Vec<String> = schemas.iter().map(|schema| comment(schema)).collect();
+    let substitutes = connection
+        .query(
+            "select nspname::text from pg_namespace \
+             where nspname ~ $2 and obj_description(oid, 'pg_namespace') = any($1::text[])",
+            &[&comments, &STAGING_PATTERN],
+        )
+        .await
+        .map_err(look_error())?;
+    if tables.is_empty() && substitutes.is_empty() {
         return Ok(());
     }
     tracing::warn!(
-        tables = rows.len(),
+        tables = tables.len(),
         "dropping the staging tables of a load that was killed"
     );
-    let tables: Vec<TargetTable> = rows
+    let tables: Vec<TargetTable> = tables
         .iter()
         .map(|row| TargetTable {
             schema: row.get(0),
             name: row.get(1),
         })
         .collect();
+    let substitutes: Vec<String> = substitutes.iter().map(|row| row.get(0)).collect();
     drop_all(connection, tables.iter(), substitutes.iter()).await
 }
 
@@ -110,11 +137,12 @@ pub(crate) async fn drop_all(
     Ok(dropped.map_err(lake_postgres::Error::query("drop the staging tables"))?)
 }
 
-/// The name of the staging table of the plan at `place`; the run keeps it from being another load's.
-pub(crate) fn name(plan: &TablePlan, place: usize, run: &RunId, present: &BTreeSet<String>) -> TargetTable {
+/// The staging table of the plan at `place`: beside the target's, if its schema is there.
+pub(crate) fn name(plan: &TablePlan, place: usize, run: &RunId, substitutes: &Substitutes) -> TargetTable {
+    let TargetTable { schema, name } = &plan.target;
     TargetTable {
-        schema: staging_schema(&plan.target.schema, present),
-        name: cut(format!("{STAGING_PREFIX}{place}_{run}_{}", plan.target.name)),
+        schema: substitutes.get(schema).unwrap_or(schema).clone(),
+        name: staging_name(run, place, name),
     }
 }
 
@@ -127,18 +155,14 @@ pub(crate) async fn create(
     plans: &[TablePlan],
     existing: &[Option<Existing>],
     names: Vec<TargetTable>,
-    present: &BTreeSet<String>,
+    substitutes: &Substitutes,
 ) -> Result<Vec<Staging>> {
-    let substitutes: BTreeSet<&str> = names
-        .iter()
-        .map(|name| name.schema.as_str())
-        .filter(|schema| !present.contains(*schema))
-        .collect();
     // One message of several statements is one transaction.
-    let mut statements: String = substitutes
-        .iter()
-        .map(|schema| format!("create schema {};", quote_identifier(schema)))
-        .collect();
+    let mut statements = String::new();
+    for (schema, substitute) in substitutes {
+        let (quoted, comment) = (quote_identifier(substitute), quote_literal(&comment(schema)));
+        statements += &format!("create schema {quoted}; comment on schema {quoted} is {comment};");
+    }
     for (plan, name) in plans.iter().zip(&names) {
         let columns: Vec<String> = plan
             .columns
@@ -266,5 +290,25 @@ fn same_values(a: &DataType, b: &DataType) -> bool {
             a_unit == b_unit && a_zone.is_some() == b_zone.is_some()
         }
         _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_with_a_run_are_ours() {
+        let run = RunId::new();
+        let long = staging_name(&run, 1, &"日".repeat(21));
+        assert!(long.len() <= NAME_BYTES_MAX && is_staging_name(&long), "{long}");
+        for theirs in [
+            "_lake_staging_",
+            "_lake_staging_x",
+            "_lake_staging_20260131T000000",
+            "lake",
+        ] {
+            assert!(!is_staging_name(theirs), "{theirs}");
+        }
     }
 }

@@ -48,33 +48,84 @@ pub(crate) fn inserted_columns<'a>(plan: &'a TablePlan, existing: Option<&Existi
         .collect()
 }
 
+/// A table whose rows come from its staging table.
+pub(crate) struct Filled<'a> {
+    pub(crate) plan: &'a TablePlan,
+    pub(crate) existing: Option<&'a Existing>,
+    pub(crate) staging: &'a Staging,
+}
+
+impl Filled<'_> {
+    fn insert(&self) -> String {
+        let inserted = inserted_columns(self.plan, self.existing);
+        let names: Vec<String> = inserted.iter().map(|(_, name)| quote_identifier(name)).collect();
+        let expressions: Vec<&str> = inserted
+            .iter()
+            .map(|(place, _)| self.staging.columns[*place].expression.as_str())
+            .collect();
+        let list = if names.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", names.join(", "))
+        };
+        let has_identity = self
+            .existing
+            .is_some_and(|table| table.columns.iter().any(|column| column.identity));
+        let overriding = if has_identity { " overriding system value" } else { "" };
+        format!(
+            "insert into {}{list}{overriding} select {} from {}",
+            self.plan.target.quoted(),
+            expressions.join(", "),
+            self.staging.table.quoted()
+        )
+    }
+
+    fn delete(&self) -> Option<String> {
+        self.existing.map(|table| delete(self.plan, table))
+    }
+}
+
+fn delete(plan: &TablePlan, existing: &Existing) -> String {
+    format!("delete from {}", existing.itself(&plan.target))
+}
+
+/// Deletes the rows of tables, in one statement: foreign keys between them are checked as it ends.
+pub(crate) fn delete_all(tables: &[(&TablePlan, &Existing)]) -> String {
+    let mut deletes: Vec<String> = tables.iter().map(|(plan, existing)| delete(plan, existing)).collect();
+    let last = deletes.pop().unwrap_or_default();
+    let others = deletes.iter().enumerate();
+    let others: Vec<String> = others.map(|(i, delete)| format!("gone_{i} as ({delete})")).collect();
+    match others.is_empty() {
+        true => last,
+        false => format!("with {} {last}", others.join(", ")),
+    }
+}
+
 /// Brings the rows from staging into the target, and with `at_once` deletes the old ones before.
-pub(crate) fn insert(plan: &TablePlan, existing: Option<&Existing>, staging: &Staging, at_once: bool) -> String {
-    let inserted = inserted_columns(plan, existing);
-    let names: Vec<String> = inserted.iter().map(|(_, name)| quote_identifier(name)).collect();
-    let expressions: Vec<&str> = inserted
-        .iter()
-        .map(|(place, _)| staging.columns[*place].expression.as_str())
-        .collect();
-    let list = if names.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", names.join(", "))
-    };
-    let target = plan.target.quoted();
-    let has_identity = existing.is_some_and(|table| table.columns.iter().any(|column| column.identity));
-    let overriding = if has_identity { " overriding system value" } else { "" };
-    // The condition is never false; counting the deleted rows first makes the deletion come first.
-    let (with, condition) = match existing.filter(|_| at_once) {
-        Some(table) => (
-            format!("with gone as (delete from {} returning 1) ", table.itself(&plan.target)),
-            " where (select count(*) from gone) >= 0",
-        ),
-        None => (String::new(), ""),
-    };
-    format!(
-        "{with}insert into {target}{list}{overriding} select {} from {}{condition}",
-        expressions.join(", "),
-        staging.table.quoted()
-    )
+pub(crate) fn insert(filled: &Filled<'_>, at_once: bool) -> String {
+    let insert = filled.insert();
+    match filled.delete().filter(|_| at_once) {
+        // The condition is never false; counting the deleted rows first makes the deletion come first.
+        Some(delete) => format!("with gone as ({delete} returning 1) {insert} where (select count(*) from gone) >= 0"),
+        None => insert,
+    }
+}
+
+/// The same for tables that refer to each other, in one statement that returns the number of rows of
+/// each: what [`insert`] tells without keeping a note of every row.
+pub(crate) fn insert_all(tables: &[Filled<'_>], at_once: bool) -> String {
+    let mut parts = Vec::new();
+    let mut counts = Vec::new();
+    for (i, filled) in tables.iter().enumerate() {
+        let condition = match filled.delete().filter(|_| at_once) {
+            Some(delete) => {
+                parts.push(format!("gone_{i} as ({delete} returning 1)"));
+                format!(" where (select count(*) from gone_{i}) >= 0")
+            }
+            None => String::new(),
+        };
+        parts.push(format!("new_{i} as ({}{condition} returning 1)", filled.insert()));
+        counts.push(format!("(select count(*) from new_{i})"));
+    }
+    format!("with {} select {}", parts.join(", "), counts.join(", "))
 }

@@ -12,10 +12,10 @@ use tokio_postgres::error::SqlState;
 
 use crate::evolve::{self, Alterations};
 use crate::existing::{self, Existing};
-use crate::foreign_keys::{self, Order};
+use crate::foreign_keys::{self, Group, Order};
 use crate::plan::TablePlan;
-use crate::staging::{self, Staging};
-use crate::statements::{create_table, insert, inserted_columns, renamed};
+use crate::staging::{self, Staging, Substitutes};
+use crate::statements::{Filled, create_table, delete_all, insert, insert_all, inserted_columns, renamed};
 use crate::{Error, LoadRequest, Result, TargetTable, loads};
 
 /// The transaction's snapshot is each statement's own, so that foreign keys see what is there.
@@ -35,8 +35,8 @@ pub(crate) struct Swap<'a> {
     /// What has to be altered about these.
     pub(crate) alterations: &'a [Alterations],
     pub(crate) stagings: &'a [Staging],
-    /// The target schemas that are there.
-    pub(crate) present: &'a BTreeSet<String>,
+    /// Of the target schemas that are not there.
+    pub(crate) substitutes: &'a Substitutes,
 }
 
 impl Swap<'_> {
@@ -63,8 +63,8 @@ impl Swap<'_> {
         self.lock(connection).await?;
         let order = foreign_keys::order(connection, self.plans, self.existing).await?;
         let missing: Vec<String> = self
-            .schemas()
-            .filter(|schema| !self.present.contains(*schema))
+            .substitutes
+            .keys()
             .map(|schema| format!("create schema if not exists {};", quote_identifier(schema)))
             .collect();
         connection
@@ -81,13 +81,8 @@ impl Swap<'_> {
             let of_schema = self.plans.iter().filter(|plan| plan.target.schema == *schema);
             loads::note(connection, self.request, schema, of_schema).await?;
         }
-        let substitutes: BTreeSet<String> = self
-            .schemas()
-            .map(|schema| staging::staging_schema(schema, self.present))
-            .filter(|schema| !self.present.contains(schema))
-            .collect();
         let names = self.stagings.iter().map(|staging| &staging.table);
-        staging::drop_all(connection, names, substitutes.iter()).await?;
+        staging::drop_all(connection, names, self.substitutes.values()).await?;
         // Deferred constraints speak up here.
         connection
             .batch_execute("commit")
@@ -144,40 +139,74 @@ impl Swap<'_> {
 
     async fn replace(&self, connection: &Connection, order: &Order) -> Result<Vec<u64>> {
         let mut elapsed = vec![0; self.plans.len()];
-        for place in order.deletes() {
+        for group in order.deletes() {
             let started = Instant::now();
-            if let Some(existing) = &self.existing[place] {
-                let target = &self.plans[place].target;
-                let sql = format!("delete from {}", existing.itself(target));
-                execute(connection, target, "the deletion of the old rows", &sql).await?;
-            }
-            elapsed[place] += started.elapsed().as_millis() as u64;
+            self.empty(connection, group).await?;
+            elapsed[group.places[0]] += started.elapsed().as_millis() as u64;
         }
-        for &place in &order.inserts {
+        for group in &order.groups {
             let started = Instant::now();
-            let at_once = order.at_once.contains(&place);
-            self.fill(connection, place, at_once).await?;
-            elapsed[place] += started.elapsed().as_millis() as u64;
+            self.fill(connection, group).await?;
+            elapsed[group.places[0]] += started.elapsed().as_millis() as u64;
         }
         Ok(elapsed)
     }
 
-    async fn fill(&self, connection: &Connection, place: usize, at_once: bool) -> Result<()> {
-        let (plan, existing) = (&self.plans[place], self.existing[place].as_ref());
-        let target = &plan.target;
-        let staging = &self.stagings[place];
-        if staging.becomes_target {
-            // Its rows were counted as they came.
-            connection
-                .batch_execute(&renamed(&staging.table, target))
-                .await
-                .map_err(swap_error(target, "the creation of the table"))?;
-        } else {
-            if existing.is_none() {
-                execute(connection, target, "the creation of the table", &create_table(plan)).await?;
+    async fn empty(&self, connection: &Connection, group: &Group) -> Result<()> {
+        let existing = |place: &usize| Some((&self.plans[*place], self.existing[*place].as_ref()?));
+        let tables: Vec<_> = group.places.iter().filter_map(existing).collect();
+        let Some((plan, _)) = tables.first() else { return Ok(()) };
+        let sql = delete_all(&tables);
+        execute(connection, &plan.target, "the deletion of the old rows", &sql).await?;
+        Ok(())
+    }
+
+    async fn fill(&self, connection: &Connection, group: &Group) -> Result<()> {
+        let filled: Vec<Filled<'_>> = group
+            .places
+            .iter()
+            .map(|place| Filled {
+                plan: &self.plans[*place],
+                existing: self.existing[*place].as_ref(),
+                staging: &self.stagings[*place],
+            })
+            .collect();
+        let target = &filled[0].plan.target;
+        for Filled {
+            plan,
+            existing,
+            staging,
+        } in &filled
+        {
+            if staging.becomes_target {
+                connection
+                    .batch_execute(&renamed(&staging.table, &plan.target))
+                    .await
+                    .map_err(swap_error(&plan.target, "the creation of the table"))?;
+            } else if existing.is_none() {
+                execute(
+                    connection,
+                    &plan.target,
+                    "the creation of the table",
+                    &create_table(plan),
+                )
+                .await?;
             }
-            let sql = insert(plan, existing, staging, at_once);
-            let found = execute(connection, target, "the insertion of the new rows", &sql).await?;
+        }
+        const INSERTION: &str = "the insertion of the new rows";
+        let counts: Vec<u64> = match &filled[..] {
+            // Counted as they came.
+            [one] if one.staging.becomes_target => vec![one.plan.table.entry.rows],
+            [one] => vec![execute(connection, target, INSERTION, &insert(one, group.at_once)).await?],
+            circle => {
+                let counts = connection.query_one(&insert_all(circle, group.at_once), &[]).await;
+                let counts = counts.map_err(swap_error(target, INSERTION))?;
+                (0..circle.len())
+                    .map(|i| counts.get::<_, i64>(i).cast_unsigned())
+                    .collect()
+            }
+        };
+        for (Filled { plan, existing, .. }, found) in filled.iter().zip(counts) {
             let expected = plan.table.entry.rows;
             if found != expected {
                 return Err(Error::RowCount {
@@ -187,11 +216,15 @@ impl Swap<'_> {
                     place: "were inserted (a trigger or a rule on the table?)",
                 });
             }
-        }
-        let key: Vec<String> = plan.primary_key().into_iter().map(quote_identifier).collect();
-        if existing.is_none() && !key.is_empty() {
-            let sql = format!("alter table {} add primary key ({})", target.quoted(), key.join(", "));
-            execute(connection, target, "the creation of the primary key", &sql).await?;
+            let key: Vec<String> = plan.primary_key().into_iter().map(quote_identifier).collect();
+            if existing.is_none() && !key.is_empty() {
+                let sql = format!(
+                    "alter table {} add primary key ({})",
+                    plan.target.quoted(),
+                    key.join(", ")
+                );
+                execute(connection, &plan.target, "the creation of the primary key", &sql).await?;
+            }
         }
         Ok(())
     }
@@ -242,9 +275,7 @@ pub(crate) fn swap_error(target: &TargetTable, action: &'static str) -> impl FnO
     let target = target.clone();
     move |source| Error::Swap {
         hint: match source.code() {
-            Some(&SqlState::FOREIGN_KEY_VIOLATION) => {
-                "; load the tables of the foreign key together, or declare it `deferrable`"
-            }
+            Some(&SqlState::FOREIGN_KEY_VIOLATION) => "; load the tables of the foreign key together",
             Some(&SqlState::CHECK_VIOLATION | &SqlState::NOT_NULL_VIOLATION | &SqlState::UNIQUE_VIOLATION) => {
                 "; the constraint is the target's own: mend the rows at their source, or drop it"
             }

@@ -12,7 +12,7 @@ use lake_postgres::copy::{CopyDigest, Digest};
 use lake_postgres::{
     CatalogColumn, ColumnCodec, Connection, Error as PgError, TypeCatalog, postgres_type_for, quote_identifier,
 };
-use lake_storage::{Lake, RunDate};
+use lake_storage::{Lake, RunDate, SqlName};
 use serde::Serialize;
 
 use crate::copy::CopyStream;
@@ -40,7 +40,7 @@ pub struct VerifiedTable {
     pub source: String,
     /// Its name in the lake.
     pub name: String,
-    /// Its name in the target, `schema.table`.
+    /// Its name in the target, `schema.table` as SQL writes it.
     pub target: String,
     /// Rows of the lake's day.
     pub rows: u64,
@@ -83,7 +83,10 @@ impl fmt::Display for Mismatch {
             Self::Columns { differences } => write!(f, "other columns: {}", differences.join("; ")),
             Self::Rows { lake, target } => write!(f, "{lake} rows in the lake, {target} in the target"),
             Self::Content { columns } if columns.is_empty() => write!(f, "the same values stand in other rows"),
-            Self::Content { columns } => write!(f, "other values in {}", columns.join(", ")),
+            Self::Content { columns } => {
+                let names: Vec<String> = columns.iter().map(|name| SqlName(name).to_string()).collect();
+                write!(f, "other values in {}", names.join(", "))
+            }
         }
     }
 }

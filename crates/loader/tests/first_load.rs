@@ -52,7 +52,7 @@ async fn tables_are_created_as_their_source_has_them() {
     assert_eq!(fixture.query(rows).await, "(1,1,10.50,\"AB   \",x)\n(1,2,,\"CD   \",y)");
     assert_eq!((report.tables.len(), report.rows), (2, 2));
     assert!(report.tables.iter().all(|table| table.created));
-    assert_eq!(report.tables[1].target, "public.order details");
+    assert_eq!(report.tables[1].target, "public.\"order details\"");
     assert_eq!(report.inputs.keys().collect::<Vec<_>>(), ["shop"]);
     assert_eq!(fixture.leftovers().await, "");
 }

@@ -93,3 +93,75 @@ async fn a_cascade_to_a_table_of_the_users_own_is_refused() {
     );
     assert_eq!(fixture.query("select order_id from remarks").await, "2");
 }
+
+#[tokio::test]
+async fn circles_are_replaced_in_one_statement() {
+    let pair = |first: i32| {
+        let ids = || [first, first + 1];
+        [
+            table("egg", [Column::int("id", ids()).key(1), Column::int("hen", ids())]),
+            table("hen", [Column::int("id", ids()).key(1), Column::int("egg", ids())]),
+        ]
+    };
+    let fixture = Fixture::new().await;
+    fixture.publish(monday(), pair(1)).await;
+    fixture.publish(tuesday(), pair(2)).await;
+    fixture.load(monday()).await.unwrap();
+    fixture
+        .execute(
+            "alter table egg add foreign key (hen) references hen on delete cascade; \
+             alter table hen add foreign key (egg) references egg",
+        )
+        .await;
+    fixture.load(tuesday()).await.unwrap();
+    let ids = "select e.id || ' ' || h.id from egg e join hen h on h.id = e.hen order by 1";
+    assert_eq!(fixture.query(ids).await, "2 2\n3 3");
+
+    // Where others refer to it, the deletion that cascades would take new rows with it.
+    fixture
+        .execute("create table nests (hen integer references hen); insert into nests values (2)")
+        .await;
+    let text = chain(&fixture.load(monday()).await.unwrap_err());
+    assert!(
+        text.contains("egg_hen_fkey") && text.contains("delete rows there"),
+        "{text}"
+    );
+    assert_eq!(fixture.query(ids).await, "2 2\n3 3");
+    fixture
+        .execute("alter table egg drop constraint egg_hen_fkey, add foreign key (hen) references hen")
+        .await;
+    fixture.load(monday()).await.unwrap();
+    assert_eq!(fixture.query(ids).await, "1 1\n2 2");
+}
+
+#[tokio::test]
+async fn a_table_that_refers_to_itself_keeps_its_rows() {
+    let tree = |first: i32| {
+        [table(
+            "tree",
+            [Column::int("id", [first, 5]).key(1), Column::int("parent", [5, 5])],
+        )]
+    };
+    let fixture = Fixture::new().await;
+    fixture.publish(monday(), tree(1)).await;
+    fixture.publish(tuesday(), tree(2)).await;
+    fixture.load(monday()).await.unwrap();
+    let ids = "select id from tree order by 1";
+    for action in ["no action", "cascade"] {
+        fixture
+            .execute(&format!(
+                "alter table tree drop constraint if exists self, \
+                 add constraint self foreign key (parent) references tree on delete {action}"
+            ))
+            .await;
+        fixture.load(tuesday()).await.unwrap();
+        assert_eq!(fixture.query(ids).await, "2\n5", "{action}");
+        fixture.load(monday()).await.unwrap();
+    }
+    fixture
+        .execute("create table leaves (tree integer references tree); insert into leaves values (5)")
+        .await;
+    let text = chain(&fixture.load(tuesday()).await.unwrap_err());
+    assert!(text.contains("self") && text.contains("delete rows there"), "{text}");
+    assert_eq!(fixture.query(ids).await, "1\n5");
+}

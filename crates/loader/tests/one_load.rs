@@ -67,13 +67,21 @@ async fn staging_of_a_killed_load_is_dropped_and_nothing_else() {
     fixture.publish(monday(), [table("a", [Column::int("id", [1])])]).await;
     fixture
         .execute(
-            "create table \"_lake_staging_0_20210104T000000-0aff_a\" (id integer); create table _lake_staging_mine (id integer); \
+            "create unlogged table \"_lake_staging_20210104T000000-0a1b_0_x\" (id integer); \
+             create table _lake_staging_mine (id integer); create unlogged table _lake_staging_x (id integer); \
              create unlogged table xlakeystagingz (id integer); \
-             create schema _lake_staging_public; create table _lake_staging_public.a (id integer)",
+             create schema \"_lake_staging_20210104T000000-0a1b_0_public\"; \
+             comment on schema \"_lake_staging_20210104T000000-0a1b_0_public\" is 'staging of public'; \
+             create table \"_lake_staging_20210104T000000-0a1b_0_public\".a (id integer); \
+             create schema _lake_staging_public; create table _lake_staging_public.b (id integer)",
         )
         .await;
     fixture.load(monday()).await.unwrap();
-    assert_eq!(fixture.leftovers().await, "_lake_staging_mine");
+    // A killed load's alone: what others call nearly so is theirs.
+    assert_eq!(
+        fixture.leftovers().await,
+        "_lake_staging_mine\n_lake_staging_x\n_lake_staging_public"
+    );
     assert_eq!(
         fixture.query("select to_regclass('xlakeystagingz') is not null").await,
         "true"

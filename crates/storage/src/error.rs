@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{ColumnChange, Holder, MissingStep, RunDate};
+use crate::{ColumnChange, Holder, MissingStep, RunDate, SqlName, yaml};
 
 /// A failure of the lake: which path, table or day, with the cause in `source`.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A schema can't be held by Delta or Arrow.
-    #[error("table {table}: its columns can't be held in Delta")]
+    #[error("table {}: its columns can't be held in Delta", SqlName(table))]
     Schema {
         /// The table.
         table: String,
@@ -55,19 +55,23 @@ pub enum Error {
     },
     /// Columns whose names Delta can't hold.
     #[error(
-        "table {table}: {}\n  give them other names in the config, under the table or the file:\n    {}",
+        "table {table}: {}\n  give them other names in the config, under the table or the file:\n        {}",
         columns.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "), rename_line(columns)
     )]
     ColumnNames {
-        /// The table.
+        /// The table, as SQL writes it.
         table: String,
         /// Every such column.
         columns: Vec<RefusedColumn>,
     },
     /// A table without columns, which Parquet and Delta do not know.
-    #[error("table {table} has no columns, and a Delta table needs one: leave it out with `tables: [\"!{table}\"]`")]
+    #[error(
+        "table {table} has no columns, and a Delta table needs one: leave it out, in the config's list `tables` with\n      \
+         - {0}\n  or, where `tables` is a map, with\n      {0}:",
+        yaml(&format!("!{table}"))
+    )]
     NoColumns {
-        /// The table.
+        /// The table, as SQL writes it.
         table: String,
     },
     /// A column whose values of all days no type holds.
@@ -114,7 +118,10 @@ pub enum Error {
         root: PathBuf,
     },
     /// The rows that reached the Parquet files are not those that the source counted.
-    #[error("table {table}: {expected} rows were read but {written} are in its Parquet files; nothing was published")]
+    #[error(
+        "table {}: {expected} rows were read but {written} are in its Parquet files; nothing was published",
+        SqlName(table)
+    )]
     RowCount {
         /// The table.
         table: String,
@@ -168,10 +175,8 @@ impl fmt::Display for RefusedColumn {
 }
 
 fn rename_line(columns: &[RefusedColumn]) -> String {
-    let renames = columns.iter().map(|column| {
-        // JSON's strings are YAML's.
-        let name = serde_json::Value::String(column.name.clone());
-        format!("{name}: {}", column.rename)
-    });
+    let renames = columns
+        .iter()
+        .map(|column| format!("{}: {}", yaml(&column.name), yaml(&column.rename)));
     format!("rename: {{{}}}", renames.collect::<Vec<_>>().join(", "))
 }

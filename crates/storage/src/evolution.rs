@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, TimeUnit};
 
 use crate::schema::{delta_type_name, same_type};
-use crate::{Error, Result, RunDate};
+use crate::{Error, Result, RunDate, SqlName};
 
 /// What a run may change about the columns of a table that other days have already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ColumnChange {
 
 impl fmt::Display for ColumnChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "table {}, column {}: ", self.table, self.column)?;
+        write!(f, "table {}, column {}: ", SqlName(&self.table), SqlName(&self.column))?;
         match (&self.had, &self.has) {
             (Some(had), Some(has)) => write!(f, "{has} now, {had}")?,
             (None, has) => write!(f, "{} now, not there", has.as_deref().unwrap_or_default())?,

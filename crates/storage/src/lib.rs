@@ -34,6 +34,7 @@ mod publish;
 mod retype;
 mod runs;
 mod schema;
+mod sql_name;
 
 pub use bad_rows::BadRowsFile;
 pub use date::RunDate;
@@ -48,6 +49,7 @@ pub use prerequisite::MissingStep;
 pub use publish::{Coverage, DayWriter, TableWrite};
 pub use runs::{RunId, RunLog, RunRecord, StepRecord, StepStatus};
 pub use schema::{EXTRACT_DATE, check_columns, delta_schema_string, parse_delta_schema};
+pub use sql_name::{SqlName, is_control, yaml};
 
 /// The source name under which materialised queries live.
 pub const RESULTS: &str = "results";

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::schema::{delta_schema_string, parse_delta_schema};
-use crate::{Result, RunDate, RunId};
+use crate::{Result, RunDate, RunId, SqlName};
 
 /// A source's day: what its tables hold, at which version, in which files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -163,14 +163,7 @@ pub struct Relation {
 impl fmt::Display for Relation {
     /// As SQL writes it, and as the config and `--table` take it: quoted where it has to be.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |name: &str| {
-            let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$';
-            match name.chars().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit() || c == '$') {
-                true => name.to_owned(),
-                false => format!("\"{}\"", name.replace('"', "\"\"")),
-            }
-        };
-        write!(f, "{}.{}", part(&self.schema), part(&self.name))
+        write!(f, "{}.{}", SqlName(&self.schema), SqlName(&self.name))
     }
 }
 

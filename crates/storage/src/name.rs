@@ -15,16 +15,19 @@ const ESCAPE: u8 = b'@';
 ///
 /// Capitals are encoded because two names that differ only in case would meet on a case-insensitive
 /// disk; a leading dot or underscore because readers skip such folders and the lake keeps its own
-/// there. [`decode_segment`] is the inverse.
+/// there; the first letter of `con`, `nul.x` and the like because Windows takes them for devices.
+/// [`decode_segment`] is the inverse.
 ///
 /// # Errors
 /// [`Error::NameTooLong`] if the result exceeds the 255 bytes that file systems allow.
 pub fn encode_segment(name: &str) -> Result<String> {
     let mut out = String::with_capacity(name.len());
     let last = name.len().saturating_sub(1);
+    let is_device = is_device(name);
     for (i, byte) in name.bytes().enumerate() {
         match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' => out.push(byte as char),
+            b'a'..=b'z' if i > 0 || !is_device => out.push(byte as char),
+            b'0'..=b'9' | b'-' => out.push(byte as char),
             b'_' if i > 0 => out.push('_'),
             // A trailing dot is dropped by some file systems.
             b'.' if i > 0 && i < last => out.push('.'),
@@ -37,6 +40,15 @@ pub fn encode_segment(name: &str) -> Result<String> {
         return Err(Error::NameTooLong { name: name.into() });
     }
     Ok(out)
+}
+
+/// Whether Windows takes the name for a device's, see "Naming Files, Paths, and Namespaces" of its
+/// documentation. In capitals it is encoded in any case.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    let is_port = port.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']));
+    is_port || matches!(stem, "con" | "prn" | "aux" | "nul")
 }
 
 /// Reads a folder name back as the name it stands for; `None` if [`encode_segment`] didn't make it.
@@ -100,6 +112,10 @@ mod tests {
     fn refuses_what_no_folder_can_bear() {
         assert!(encode_segment(&"é".repeat(64)).is_err());
         assert!(encode_segment("").is_err());
+        assert_eq!(encode_segment("con").unwrap(), "@63on");
+        assert_eq!(encode_segment("lpt1.x").unwrap(), "@6cpt1.x");
+        assert_eq!(encode_segment("console").unwrap(), "console");
+        assert_eq!(decode_segment("con"), None);
         assert_eq!(decode_segment("@4F"), None); // capitals in the hex digits: not ours
     }
 }

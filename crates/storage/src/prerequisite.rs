@@ -18,10 +18,15 @@ pub struct MissingStep {
 }
 
 impl MissingStep {
-    /// The command that mends it.
+    /// The command that mends it, as a shell takes it.
     pub fn command(&self) -> String {
         let flag = if self.step == "extract" { "source" } else { "query" };
-        format!("lake {} --date {} --{flag} {}", self.step, self.date, self.name)
+        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let name = match self.name.chars().all(is_plain) && !self.name.starts_with('-') {
+            true => self.name.clone(),
+            false => format!("'{}'", self.name.replace('\'', r"'\''")),
+        };
+        format!("lake {} --date {} --{flag} {name}", self.step, self.date)
     }
 }
 

@@ -13,8 +13,8 @@ use crate::name::{decode_segment, encode_segment};
 use crate::retype::Joining;
 use crate::schema::{EXTRACT_DATE, check_columns};
 use crate::{
-    DataFile, Error, FileWriter, Lake, Manifest, Relation, Result, RunDate, RunId, Snapshot, TableEntry, WrittenFile,
-    commit,
+    DataFile, Error, FileWriter, Lake, Manifest, Relation, Result, RunDate, RunId, Snapshot, SqlName, TableEntry,
+    WrittenFile, commit,
 };
 
 /// Tables opened or committed at the same time; each waits for the disk most of the while.
@@ -114,7 +114,7 @@ impl DayWriter {
     /// are as they were.
     pub async fn publish(self, mut tables: Vec<TableWrite>, coverage: Coverage) -> Result<Manifest> {
         for table in &tables {
-            check_columns(&table.name, &table.schema)?;
+            check_columns(&SqlName(&table.name).to_string(), &table.schema)?;
             let written = table.files.iter().map(|file| file.rows).sum();
             if written != table.rows {
                 return Err(Error::RowCount {

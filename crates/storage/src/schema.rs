@@ -9,12 +9,13 @@ use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 
 use crate::error::RefusedColumn;
-use crate::{Error, Result};
+use crate::{Error, Result, is_control};
 
 /// The partition column that every table of the lake has beside its own.
 pub const EXTRACT_DATE: &str = "extract_date";
 
-/// Refuses columns that Delta, or a reader of the lake, can't hold.
+/// Refuses columns that Delta, or a reader of the lake, can't hold. `table` is its name as SQL writes
+/// it.
 ///
 /// # Errors
 /// [`Error::ColumnNames`] for columns called like the partition column, names that differ only in
@@ -29,6 +30,7 @@ pub fn check_columns(table: &str, schema: &Schema) -> Result<()> {
         .fields()
         .iter()
         .map(|field| field.name().to_lowercase())
+        .chain([EXTRACT_DATE.to_owned()])
         .collect();
     let mut seen = BTreeSet::new();
     let mut refused = Vec::new();
@@ -58,18 +60,24 @@ pub fn check_columns(table: &str, schema: &Schema) -> Result<()> {
     })
 }
 
-/// A name near a refused one that no other column has, in any case.
+/// A name near a refused one that no other column has, in any case, and that Postgres does not cut.
 fn free_name(name: &str, refused: &[char], taken: &mut BTreeSet<String>) -> String {
-    let words: Vec<&str> = name.split(refused).filter(|word| !word.is_empty()).collect();
+    const BYTES_MAX: usize = 63;
+    let is_refused = |c| refused.contains(&c) || is_control(c);
+    let words: Vec<&str> = name.split(is_refused).filter(|word| !word.is_empty()).collect();
     let base = match words.join("_").to_lowercase() {
         empty if empty.is_empty() => "column".to_owned(),
         base => base,
     };
-    let numbered = (2..).map(|number| format!("{base}_{number}"));
-    let free = std::iter::once(base.clone())
+    let ending = |ending: String| {
+        let cut = base.floor_char_boundary(BYTES_MAX - ending.len());
+        format!("{}{ending}", &base[..cut])
+    };
+    let numbered = (2..).map(|number| ending(format!("_{number}")));
+    let free = std::iter::once(ending(String::new()))
         .chain(numbered)
         .find(|name| !taken.contains(name));
-    let free = free.unwrap_or(base); // the numbers never end
+    let free = free.unwrap_or_default(); // the numbers never end
     taken.insert(free.clone());
     free
 }

@@ -8,7 +8,7 @@ use lake_storage::Lake;
 use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{self, Status, WithStatus};
-use crate::ui::plural;
+use crate::ui::{plural, visible};
 
 /// Try everything that a run needs, and say how to mend what fails.
 #[derive(clap::Args)]
@@ -20,10 +20,10 @@ pub async fn run(global: &Global, _: &Args) -> anyhow::Result<()> {
     let mut tell = |name: String, result: anyhow::Result<String>| -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         match result {
-            Ok(found) => writeln!(out, "ok    {name}: {found}")?,
+            Ok(found) => writeln!(out, "ok    {name}: {}", visible(&found))?,
             Err(error) => {
                 failed += 1;
-                writeln!(out, "FAIL  {name}: {}", failure::chain(&error))?;
+                writeln!(out, "FAIL  {name}: {}", visible(&failure::chain(&error)))?;
             }
         }
         Ok(())

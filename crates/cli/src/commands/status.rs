@@ -9,7 +9,7 @@ use crate::commands::print_json;
 use crate::config::Config;
 use crate::failure::{self, usage};
 use crate::states::{self, DayState, State, StepState};
-use crate::ui::{count_text, path_text, plural};
+use crate::ui::{count_text, path_text, plural, visible};
 
 const DAYS_SHOWN: usize = 14;
 
@@ -119,7 +119,7 @@ fn problems(days: &[DayState], runs_dir: impl Fn(RunDate) -> String) -> String {
                 (None, State::Stale) => "what it was made from has been made again since",
                 _ => continue,
             };
-            text += &format!("\n{}  {}: {why}\n", day.date, step.step);
+            text += &format!("\n{}  {}: {}\n", day.date, step.step, visible(why));
             if let Some(command) = &step.command {
                 text += &format!("            run `{command}`\n");
             }

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use lake_storage::{Lake, Manifest, TableWrite};
 
+use self::relation::Table;
 pub use self::select::TablePattern;
 use crate::{Error, Probe, Progress, Request, Result};
 
@@ -82,9 +83,7 @@ pub(crate) async fn extract(
 ) -> Result<(Manifest, Vec<String>)> {
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
     let snapshot = snapshot::Coordinator::open(source, &request.command, &request.tables).await?;
-    for table in &snapshot.tables {
-        lake_storage::check_columns(&table.relation.to_string(), &table.schema)?;
-    }
+    check_columns(&snapshot.tables)?;
     progress(Progress::Planned {
         tables: snapshot.tables.len() as u64,
         bytes: snapshot.tables.iter().map(|table| table.bytes).sum(),
@@ -116,11 +115,22 @@ pub(crate) async fn extract(
     Ok((manifest, names))
 }
 
+/// All that is refused at once: a run for each would try patience.
+fn check_columns(tables: &[Table]) -> Result<()> {
+    let mut refused: Vec<_> = tables
+        .iter()
+        .filter_map(|table| lake_storage::check_columns(&table.relation.to_string(), &table.schema).err())
+        .collect();
+    match refused.len() {
+        0 => Ok(()),
+        1 => Err(refused.remove(0).into()),
+        _ => Err(Error::Tables { refused }),
+    }
+}
+
 pub(crate) async fn probe(source: &PostgresSource, command: &str) -> Result<Probe> {
     let snapshot = snapshot::Coordinator::open(source, command, &[]).await?;
-    for table in &snapshot.tables {
-        lake_storage::check_columns(&table.relation.to_string(), &table.schema)?;
-    }
+    check_columns(&snapshot.tables)?;
     let identity = snapshot.end().await?;
     Ok(Probe {
         description: format!(

@@ -8,7 +8,7 @@ use lake_postgres::{
     CatalogColumn, ColumnCodec, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE,
     TypeCatalog, quote_identifier, quote_qualified,
 };
-use lake_storage::Relation;
+use lake_storage::{Relation, SqlName, encode_segment, yaml};
 use tokio_postgres::Client;
 
 use super::{ColumnAs, PostgresSource, TablePattern, TableSettings};
@@ -24,6 +24,8 @@ pub(super) struct Listed {
     bytes: u64,
     /// Whether its pages can be addressed by ctid.
     heap: bool,
+    /// Whether `lock table` takes it: foreign tables and materialised views are locked as they are read.
+    pub(super) lockable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,7 @@ pub(super) async fn list(client: &Client, source: &PostgresSource) -> Result<Vec
             // NULL for a table dropped between the scan and the size.
             bytes: row.get::<_, Option<i64>>(5).unwrap_or_default() as u64,
             heap: row.get(6),
+            lockable: matches!(row.get(3), "r" | "p" | "v"),
         })
         .collect();
     select(all, &source.tables)
@@ -100,10 +103,7 @@ fn select(all: Vec<Listed>, patterns: &[TablePattern]) -> Result<Vec<Listed>> {
     let named = |listed: &Listed| included.iter().any(|p| p.is_exact() && p.matches(&listed.relation));
     for pattern in &included {
         if !all.iter().any(|listed| pattern.matches(&listed.relation)) {
-            let names: Vec<String> = all
-                .iter()
-                .map(|l| format!("{}.{}", l.relation.schema, l.relation.name))
-                .collect();
+            let names: Vec<String> = all.iter().map(|listed| listed.relation.to_string()).collect();
             return Err(Error::NoMatch {
                 what: format!("the pattern {pattern}"),
                 nearest: nearest(&pattern.to_string(), names.iter().map(String::as_str)),
@@ -135,10 +135,12 @@ pub(super) fn name_all(listed: &[Listed], settings: &[(TablePattern, TableSettin
     listed.iter().map(name).collect()
 }
 
-/// Keeps the tables that the request asks for, by their name in the lake or as SQL writes them.
+/// Keeps the tables that the request asks for, by their name in the lake or as SQL writes them; in
+/// quotes the latter comes first.
 ///
 /// # Errors
-/// [`Error::NoMatch`]; [`Error::SameName`] if one of them has another table's name.
+/// [`Error::NoMatch`]; [`Error::Name`] if one of them has another table's name, or one that no folder
+/// can bear.
 pub(super) fn requested(
     listed: Vec<Listed>,
     names: Vec<String>,
@@ -147,17 +149,21 @@ pub(super) fn requested(
     let mut wanted = vec![wanted_tables.is_empty(); listed.len()];
     for text in wanted_tables {
         let pattern = text.parse::<TablePattern>().ok();
+        let by_pattern = |i: usize| pattern.as_ref().is_some_and(|p| p.matches(&listed[i].relation));
+        let by_name = |i: usize| names[i] == *text;
+        let sql_first = text.contains('"') && (0..listed.len()).any(by_pattern);
         let mut found = false;
-        for (i, (table, name)) in listed.iter().zip(&names).enumerate() {
-            if name == text || pattern.as_ref().is_some_and(|p| p.matches(&table.relation)) {
-                wanted[i] = true;
+        for (i, wanted) in wanted.iter_mut().enumerate() {
+            if by_pattern(i) || (!sql_first && by_name(i)) {
+                *wanted = true;
                 found = true;
             }
         }
         if !found {
+            let relations: Vec<String> = listed.iter().map(|listed| listed.relation.to_string()).collect();
             return Err(Error::NoMatch {
-                what: format!("{text:?}"),
-                nearest: nearest(text, names.iter().map(String::as_str)),
+                what: text.clone(),
+                nearest: nearest(text, names.iter().chain(&relations).map(String::as_str)),
             });
         }
     }
@@ -166,14 +172,22 @@ pub(super) fn requested(
         tables.entry(name).or_default().push(i);
     }
     for (i, name) in names.iter().enumerate().filter(|(i, _)| wanted[*i]) {
-        if let Some(other) = tables[name.as_str()].iter().find(|other| **other != i) {
-            let [first, second] = [i.min(*other), i.max(*other)].map(|i| listed[i].relation.to_string());
-            return Err(Error::SameName {
-                first,
-                second,
-                name: name.clone(),
-            });
-        }
+        let table = &listed[i].relation;
+        let reason = match tables[name.as_str()].iter().find(|other| **other != i) {
+            Some(&other) => format!("{} would have this name too", listed[other].relation),
+            None if encode_segment(name).is_err() => "its folder's name would be longer than 255 bytes".into(),
+            None => continue,
+        };
+        return Err(Error::Name {
+            table: table.to_string(),
+            name: SqlName(name).to_string(),
+            reason,
+            mend: format!(
+                "{}: {{name: {}}}",
+                yaml(&table.to_string()),
+                yaml(&free_name(table, &tables))
+            ),
+        });
     }
     Ok(names
         .into_iter()
@@ -200,6 +214,18 @@ pub(super) async fn resolve(
             table(name, listed, &columns, &types, settings)
         })
         .collect()
+}
+
+/// A name that no other table has, and that a folder can bear: that of the table alone is 63 bytes at
+/// the most.
+fn free_name(relation: &Relation, taken: &HashMap<&str, Vec<usize>>) -> String {
+    let qualified = format!("{}__{}", relation.schema, relation.name);
+    let numbered = (2..).map(|number| format!("{}_{number}", relation.name));
+    [relation.name.clone(), qualified]
+        .into_iter()
+        .chain(numbered)
+        .find(|name| !taken.contains_key(name.as_str()) && encode_segment(name).is_ok())
+        .unwrap_or_default() // the numbers never end
 }
 
 fn table(
@@ -229,7 +255,7 @@ fn table(
     ) {
         if !is_there {
             return Err(Error::NoSuchColumn {
-                table: name,
+                table: listed.relation.to_string(),
                 column: column.clone(),
             });
         }

@@ -120,8 +120,12 @@ fn same_relations(a: &[(String, Listed)], b: &[(String, Listed)]) -> bool {
 async fn lock(connection: &Connection, tables: &[(String, Listed)]) -> Result<()> {
     let relations: Vec<String> = tables
         .iter()
+        .filter(|(_, listed)| listed.lockable)
         .map(|(_, listed)| quote_qualified(&listed.relation.schema, &listed.relation.name))
         .collect();
+    if relations.is_empty() {
+        return Ok(());
+    }
     let statement = format!("lock table {} in access share mode", relations.join(", "));
     let locking = connection.batch_execute(&statement);
     tokio::pin!(locking);

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use lake_storage::is_control;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::value::{columns, is_number, prepare};
@@ -139,11 +140,7 @@ fn visible(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control()
-                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}') =>
-            {
-                out.extend(c.escape_unicode());
-            }
+            c if is_control(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use lake_query::{Engine, Format, Scope, TableInfo};
+use lake_storage::SqlName;
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -15,9 +16,10 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Editor, Helper};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::failure;
-use crate::ui::{count_text, duration_text, plural};
+use crate::ui::{count_text, duration_text, plural, visible};
 
 const HELP: &str = "\
   select …;     run SQL; it may go over several lines and ends with a semicolon
@@ -113,7 +115,7 @@ pub async fn run(engine: &Engine, scope: Scope) -> anyhow::Result<()> {
             ["\\q" | "exit" | "quit" | "exit;" | "quit;"] => break,
             ["\\?" | "help" | "help;"] => println!("{HELP}"),
             ["\\d"] => list(&tables),
-            ["\\d", name] => describe(&tables, name),
+            ["\\d", ..] => describe(&tables, text[2..].trim()),
             ["\\f", name] => match name.parse() {
                 Ok(Format::Parquet) => println!("Parquet is for files: lake query -o FILE.parquet"),
                 Ok(named) => format = named,
@@ -129,7 +131,7 @@ pub async fn run(engine: &Engine, scope: Scope) -> anyhow::Result<()> {
                 };
                 match outcome {
                     Ok(rows) => println!("{} in {}", plural(rows, "row"), duration_text(started.elapsed())),
-                    Err(error) => println!("error: {}", failure::chain(&error)),
+                    Err(error) => println!("error: {}", visible(&failure::chain(&error))),
                 }
             }
         }
@@ -144,25 +146,33 @@ pub async fn run(engine: &Engine, scope: Scope) -> anyhow::Result<()> {
 }
 
 fn list(tables: &[TableInfo]) {
-    let width = tables
-        .iter()
-        .map(|t| t.schema.len() + t.name.len() + 1)
-        .max()
-        .unwrap_or_default();
-    for table in tables {
-        let name = format!("{}.{}", table.schema, table.name);
-        println!("{name:width$}  {:>14} rows", count_text(table.rows));
+    let names: Vec<String> = tables.iter().map(qualified).collect();
+    let width = names.iter().map(|name| name.width()).max().unwrap_or_default();
+    for (table, name) in tables.iter().zip(&names) {
+        let padding = " ".repeat(width - name.width());
+        println!("{name}{padding}  {:>14} rows", count_text(table.rows));
     }
 }
 
 fn describe(tables: &[TableInfo], name: &str) {
-    let found = tables
-        .iter()
-        .find(|t| t.name == name || format!("{}.{}", t.schema, t.name) == name);
-    match found {
-        Some(table) => println!("{}", table.columns.join("\n")),
-        None => println!("there is no table {name}; \\d lists them"),
+    let is_meant = |table: &&TableInfo| {
+        let plain = [table.name.clone(), format!("{}.{}", table.schema, table.name)];
+        let quoted = [SqlName(&table.name).to_string(), qualified(table)];
+        plain.iter().chain(&quoted).any(|known| known == name)
+    };
+    match tables.iter().find(is_meant) {
+        Some(table) => {
+            for column in &table.columns {
+                println!("{}", SqlName(column));
+            }
+        }
+        None => println!("there is no table {}; \\d lists them", visible(name)),
     }
+}
+
+/// `source.table`, quoted where SQL needs it.
+fn qualified(table: &TableInfo) -> String {
+    format!("{}.{}", SqlName(&table.schema), SqlName(&table.name))
 }
 
 fn history_path() -> Option<PathBuf> {
@@ -178,9 +188,9 @@ impl Names {
     fn of(tables: &[TableInfo]) -> Self {
         let mut names: Vec<String> = WORDS.iter().map(ToString::to_string).collect();
         for table in tables {
-            names.push(table.name.clone());
-            names.push(format!("{}.{}", table.schema, table.name));
-            names.extend(table.columns.iter().cloned());
+            names.push(SqlName(&table.name).to_string());
+            names.push(qualified(table));
+            names.extend(table.columns.iter().map(|column| SqlName(column).to_string()));
         }
         names.sort();
         names.dedup();
@@ -193,7 +203,7 @@ impl Completer for Names {
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let start = line[..pos]
-            .rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'))
+            .rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"')))
             .map_or(0, |at| at + line[at..].chars().next().map_or(1, char::len_utf8));
         let word = line[start..pos].to_lowercase();
         let candidates = self
