@@ -147,7 +147,7 @@ const CASES: &[Case] = &[
         spoil: |_| {},
         line: "extract --date DAY --source shop --table item",
         status: 2,
-        says: &["\"item\"", "did you mean items?"],
+        says: &["item matches no table", "did you mean items?"],
     },
     Case {
         name: "a table that is in no source",
@@ -161,7 +161,7 @@ const CASES: &[Case] = &[
         spoil: |_| {},
         line: "load --date DAY --table item",
         status: 2,
-        says: &["\"item\"", "shop.items"],
+        says: &["is called item;", "shop.items"],
     },
     Case {
         name: "an unknown source",
