@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
 
 use lake_csv::{ColumnType, CsvSettings, Encoding, OnBadRow};
 use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, nearest};
 use serde_saphyr::{Location, Spanned};
 
-use super::expand::expand;
-use super::file::{ConfigError, CsvFileEntry, CsvFileSettings, File, NamedSource, SourceFile, TableEntry, Tables};
-use super::{Config, TargetConfig};
+use crate::expand::expand;
+use crate::file::{ConfigError, CsvFileEntry, CsvFileSettings, File, NamedSource, SourceFile, TableEntry, Tables};
+use crate::{Config, TargetConfig};
+
+/// The formats of a config that names none.
+const DEFAULT_EXPORTS: &[&str] = &["csv", "json"];
 
 /// Names that SQL and the lake's folder use for themselves.
 const RESERVED: &[&str] = &["results", "lake", "information_schema"];
@@ -18,8 +22,7 @@ struct Reader<'a> {
     path: &'a Path,
 }
 
-pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    let reader = Reader { path };
+pub fn read<F: FromStr>(path: &Path) -> Result<Config<F>, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
         path: path.into(),
         place: None,
@@ -30,7 +33,12 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
             _ => format!("cannot read it: {error}"),
         },
     })?;
-    let file: File = serde_saphyr::from_str(&text).map_err(|error| reader.yaml(&error))?;
+    parse(&text, path)
+}
+
+pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigError> {
+    let reader = Reader { path };
+    let file: File = serde_saphyr::from_str(text).map_err(|error| reader.yaml(&error))?;
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -48,8 +56,12 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
         Some(output) => reader.path_of(folder, output)?,
         None => folder.join("output"),
     };
+    let named_exports = file.exports.unwrap_or_else(|| {
+        let unplaced = |name: &&str| Spanned::new((*name).to_owned(), Location::UNKNOWN, Location::UNKNOWN);
+        DEFAULT_EXPORTS.iter().map(unplaced).collect()
+    });
     let mut exports = Vec::new();
-    for format in file.exports.iter().flatten() {
+    for format in &named_exports {
         exports.push(format.value.parse().map_err(|_| {
             reader.error(
                 format,
@@ -59,9 +71,6 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
                 ),
             )
         })?);
-    }
-    if file.exports.is_none() {
-        exports = vec![lake_query::Format::Csv, lake_query::Format::Json];
     }
     let schema_change = match &file.schema_change {
         Some(text) => text.value.parse().map_err(|message| reader.error(text, message))?,
@@ -108,7 +117,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-pub fn source(config: &Config, name: &str) -> Result<Source, ConfigError> {
+pub fn source<F>(config: &Config<F>, name: &str) -> Result<Source, ConfigError> {
     let reader = Reader { path: &config.path };
     let Some(NamedSource { source, .. }) = config.sources.iter().find(|source| source.name == name) else {
         let names = config.sources.iter().map(|source| source.name.as_str());
@@ -125,7 +134,7 @@ pub fn source(config: &Config, name: &str) -> Result<Source, ConfigError> {
     })
 }
 
-pub fn target(config: &Config) -> Result<Option<TargetConfig>, ConfigError> {
+pub fn target<F>(config: &Config<F>) -> Result<Option<TargetConfig>, ConfigError> {
     let reader = Reader { path: &config.path };
     let Some(target) = &config.target else { return Ok(None) };
     Ok(Some(TargetConfig {
@@ -380,5 +389,43 @@ impl Reader<'_> {
             [byte] if byte.is_ascii() => Ok(*byte),
             _ => Err(self.error(text, format!("{:?} is not one ASCII character", text.value))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Knows one format, as the command line knows several.
+    #[derive(Debug, PartialEq)]
+    struct Csv;
+
+    impl FromStr for Csv {
+        type Err = ();
+
+        fn from_str(text: &str) -> Result<Self, ()> {
+            if text == "csv" { Ok(Self) } else { Err(()) }
+        }
+    }
+
+    fn parsed<F: FromStr>(text: &str) -> Result<Config<F>, String> {
+        parse(text, Path::new("etc/lake.yaml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn formats_are_read_by_who_writes_them() {
+        let config = parsed::<Csv>("lake: ./data\nexports: [csv]\n").expect("a config");
+        assert_eq!(config.exports, [Csv]);
+        assert_eq!(
+            (config.lake, config.output),
+            ("etc/data".into(), Path::new("etc/output").to_owned())
+        );
+        let error = parsed::<Csv>("lake: data\nexports:\n- csv\n- xls\n").err();
+        let wanted = "etc/lake.yaml:4:3: \"xls\" is no export format: write csv, json, ndjson or parquet";
+        assert_eq!(error.as_deref(), Some(wanted));
+        assert_eq!(
+            parsed::<String>("lake: data").expect("a config").exports,
+            ["csv", "json"]
+        );
     }
 }

@@ -12,9 +12,11 @@ use serde_saphyr::Spanned;
 /// A config that can't be used, and where in the file.
 #[derive(Debug)]
 pub struct ConfigError {
+    /// The file.
     pub path: PathBuf,
     /// Line and column, from 1.
     pub place: Option<(u64, u64)>,
+    /// What is wrong, without the place.
     pub message: String,
 }
 
