@@ -1,6 +1,7 @@
 //! From the file as written to the config as checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
@@ -15,6 +16,14 @@ use crate::{Config, TargetConfig};
 /// The formats of a config that names none.
 const DEFAULT_EXPORTS: &[&str] = &["csv", "json"];
 
+const FILE_BYTES_MAX: u64 = 8 << 20;
+
+/// Keys and values of a config.
+const NODES_MAX: usize = 100_000;
+
+/// Those of them that aliases may repeat.
+const REPEATED_NODES_MAX: usize = 10_000;
+
 /// Names that SQL and the lake's folder use for themselves.
 const RESERVED: &[&str] = &["results", "lake", "information_schema"];
 
@@ -23,22 +32,33 @@ struct Reader<'a> {
 }
 
 pub fn read<F: FromStr>(path: &Path) -> Result<Config<F>, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+    let refusal = |message| ConfigError {
         path: path.into(),
         place: None,
-        message: match error.kind() {
+        message,
+    };
+    let mut text = String::new();
+    let opened = std::fs::File::open(path);
+    let read = opened.and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
+    let read = read.map_err(|error| {
+        refusal(match error.kind() {
             std::io::ErrorKind::NotFound => {
                 "there is no such file: name the config with --config, or begin with the one in the README".into()
             }
             _ => format!("cannot read it: {error}"),
-        },
+        })
     })?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(refusal(format!(
+            "it is no config: it has more than {FILE_BYTES_MAX} bytes"
+        )));
+    }
     parse(&text, path)
 }
 
 pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigError> {
     let reader = Reader { path };
-    let file: File = serde_saphyr::from_str(text).map_err(|error| reader.yaml(&error))?;
+    let file: File = serde_saphyr::from_str_with_options(text, limits()).map_err(|error| reader.yaml(&error))?;
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -146,6 +166,14 @@ pub fn target<F>(config: &Config<F>) -> Result<Option<TargetConfig>, ConfigError
     }))
 }
 
+/// A file of ten lines can have aliases of aliases that make millions of nodes.
+fn limits() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_nodes: NODES_MAX },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED_NODES_MAX },
+    }
+}
+
 impl Reader<'_> {
     fn at(&self, location: Option<Location>, message: String) -> ConfigError {
         ConfigError {
@@ -160,24 +188,7 @@ impl Reader<'_> {
     }
 
     fn yaml(&self, error: &serde_saphyr::Error) -> ConfigError {
-        let inner = error.without_snippet();
-        let message = match inner {
-            serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-                let near = nearest(field, expected.iter().copied());
-                if near.is_empty() {
-                    format!("there is no key `{field}` here: it can be {}", expected.join(", "))
-                } else {
-                    format!("there is no key `{field}` here{near}")
-                }
-            }
-            other => {
-                // The text ends with the place, which the message begins with.
-                let text = other.to_string();
-                let text = text.lines().next().unwrap_or_default();
-                text.split(" at line ").next().unwrap_or(text).to_owned()
-            }
-        };
-        self.at(error.location(), message)
+        self.at(error.location(), yaml_message(error))
     }
 
     fn string(&self, text: &Spanned<String>) -> Result<String, ConfigError> {
@@ -392,6 +403,36 @@ impl Reader<'_> {
     }
 }
 
+/// What a YAML error says to who writes a config.
+fn yaml_message(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+
+    match error.without_snippet() {
+        Error::AliasError { error, .. } => yaml_message(error),
+        Error::SerdeUnknownField { field, expected, .. } => {
+            let near = nearest(field, expected.iter().copied());
+            if near.is_empty() {
+                format!("there is no key `{field}` here: it can be {}", expected.join(", "))
+            } else {
+                format!("there is no key `{field}` here{near}")
+            }
+        }
+        Error::NullIntoString { .. } => {
+            "nothing is written here, or null: the word itself takes quotes, \"null\"".into()
+        }
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is there twice"),
+        Error::MultipleDocuments { .. } => "a second YAML document begins: a config is one".into(),
+        Error::Budget { .. } => "it is larger, or nested deeper, than a config can be".into(),
+        Error::AliasReplayLimitExceeded { .. } => format!("its aliases repeat more than {REPEATED_NODES_MAX} values"),
+        other => {
+            // The text ends with the place, which the message begins with.
+            let text = other.to_string();
+            let text = text.lines().next().unwrap_or_default();
+            text.split(" at line ").next().unwrap_or(text).to_owned()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,5 +468,49 @@ mod tests {
             parsed::<String>("lake: data").expect("a config").exports,
             ["csv", "json"]
         );
+    }
+    #[test]
+    fn null_is_a_setting_of_csv_files() {
+        let text = "lake: x\nsources: {s: {type: csv, files: {f: {path: f.csv, null: [\"NULL\", \"-\"]}}}}";
+        let config = parsed::<String>(text).expect("a config");
+        let Ok(Source::Csv(source)) = config.source("s") else {
+            panic!("a source of files")
+        };
+        assert_eq!(source.files["f"].1.null, ["NULL", "-"]);
+        let error = parsed::<String>("lake: x\nsources: {s: {type: csv, files: {f: {path: f.csv, nul: []}}}}").err();
+        let wanted = "etc/lake.yaml:2:51: there is no key `nul` here; did you mean null?";
+        assert_eq!(error.as_deref(), Some(wanted));
+    }
+
+    #[test]
+    fn what_yaml_refuses_is_said_in_a_users_words() {
+        let lines: String = "bcdefgh"
+            .chars()
+            .zip("abcdefg".chars())
+            .map(|(name, before)| format!("    - &{name} [{}]\n", format!("*{before},").repeat(9)))
+            .collect();
+        let source = "lake: x\nsources:\n  s:\n    type: postgres\n    url: u\n    tables:\n";
+        for (text, wanted) in [
+            ("lake: x\nlake: y\n".into(), "2:1: the key `lake` is there twice"),
+            (
+                "lake: x\n---\nlake: y\n".into(),
+                "3:1: a second YAML document begins: a config is one",
+            ),
+            (
+                "lake: x\ntarget: {type: postgres, url: null}".into(),
+                "2:31: nothing is written here, or null: the word itself takes quotes, \"null\"",
+            ),
+            (
+                format!("{source}    - &a [x,x,x,x,x,x,x,x,x]\n{lines}"),
+                "11:11: its aliases repeat more than 10000 values",
+            ),
+            (
+                format!("lake: x\nexports: [{}]", "csv,".repeat(100_000)),
+                "2:399991: it is larger, or nested deeper, than a config can be",
+            ),
+        ] {
+            let error = parsed::<String>(&text).err();
+            assert_eq!(error, Some(format!("etc/lake.yaml:{wanted}")));
+        }
     }
 }
