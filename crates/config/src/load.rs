@@ -179,7 +179,7 @@ impl Reader<'_> {
         ConfigError {
             path: self.path.into(),
             place: location.map(|l| (l.line(), l.column())).filter(|(line, _)| *line > 0),
-            message,
+            message: in_one_line(&message),
         }
     }
 
@@ -403,6 +403,19 @@ impl Reader<'_> {
     }
 }
 
+/// What a message quotes of the file may hold line ends, and what a terminal takes for a command.
+fn in_one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 /// What a YAML error says to who writes a config.
 fn yaml_message(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error;
@@ -512,5 +525,14 @@ mod tests {
             let error = parsed::<String>(&text).err();
             assert_eq!(error, Some(format!("etc/lake.yaml:{wanted}")));
         }
+    }
+    #[test]
+    fn a_message_is_a_line_whatever_it_quotes() {
+        let error = parsed::<String>("lake: x\n\"so\\nur\\ece\": x\n").err();
+        let wanted = "etc/lake.yaml:2:1: there is no key `so\\nur\\u{1b}ce` here; did you mean sources?";
+        assert_eq!(error.as_deref(), Some(wanted));
+        let error = parsed::<String>("lake: x\nsources: {\"a\\nb\": {type: postgres}}").err();
+        let wanted = "etc/lake.yaml:2:19: the source a\\nb has no `url:`, e.g. `url: ${SOURCE_URL}`";
+        assert_eq!(error.as_deref(), Some(wanted));
     }
 }
