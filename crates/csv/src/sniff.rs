@@ -13,8 +13,8 @@ const CANDIDATES: [(u8, &str); 4] = [
 /// The candidate that cuts the first line into more than one field, and every other line of the sample into as many.
 ///
 /// Where two do, both are given back as an error: either guess could be wrong without a sign. Where none does, the
-/// one with the most fields in the first line, and the comma where all have one; the ragged rows come out later, with
-/// their lines.
+/// one with the most fields in the first line, and the comma where all have one (the semicolon, if the comma is the
+/// quote); the ragged rows come out later, with their lines.
 ///
 /// `lenient`: bad rows are to be passed over. They may make the right candidate uneven and so speak for a wrong one: no
 /// other may cut the first line then.
@@ -25,8 +25,10 @@ pub(crate) fn delimiter_of(
     lenient: bool,
 ) -> Result<u8, (&'static str, &'static str)> {
     let mut even: Option<(u8, &'static str)> = None;
-    let mut widest = (b',', 1);
-    for (delimiter, name) in CANDIDATES.into_iter().filter(|(delimiter, _)| *delimiter != quote) {
+    // The quote can be one of them.
+    let candidates = CANDIDATES.into_iter().filter(|(delimiter, _)| *delimiter != quote);
+    let mut widest = (if quote == b',' { b';' } else { b',' }, 1);
+    for (delimiter, name) in candidates {
         let cut = cut(sample, ended, Dialect { delimiter, quote });
         if cut.first_fields > widest.1 {
             widest = (delimiter, cut.first_fields);
@@ -104,6 +106,14 @@ mod tests {
                 "{sample:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_quote_is_never_the_delimiter() {
+        for sample in ["name\nx\n", "a,b\n", ",a,\n", ""] {
+            assert_eq!(delimiter_of(sample, true, b',', false), Ok(b';'), "{sample:?}");
+        }
+        assert_eq!(delimiter_of("a;b\n", true, b';', false), Ok(b','));
     }
 
     #[test]

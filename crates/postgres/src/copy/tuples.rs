@@ -3,6 +3,10 @@
 use super::{HEADER_BYTES, SIGNATURE};
 use crate::{Error, Result};
 
+/// The most that a tuple takes. A server sends each in one message, whose length `MaxAllocSize` bounds
+/// (`src/include/utils/memutils.h`).
+const TUPLE_BYTES_MAX: usize = 0x3fff_ffff;
+
 /// Cuts a COPY stream, which comes in chunks cut anywhere, into tuples.
 ///
 /// Every length is checked before it is believed; a stream that ends before its trailer is an
@@ -153,6 +157,10 @@ impl TupleReader {
             at += 4;
             self.fields.push((at, length));
             at += length.max(0) as usize;
+            // Said now: what comes is kept until the tuple is whole.
+            if at - start > TUPLE_BYTES_MAX {
+                return Err(self.damaged("a row takes more than the 1 GiB that a server sends"));
+            }
         }
         Ok((at <= data.len()).then_some(at))
     }
@@ -204,7 +212,9 @@ mod tests {
             (stream(b"\0\x03"), "3 fields, not 2"),
             (stream(b"\xff\xfe"), "-2 fields"),
             (stream(b"\0\x02\xff\xff\xff\xfe"), "length is -2"),
-            (stream(b"\0\x02\x7f\xff\xff\xffabc"), "before its trailer"),
+            (stream(b"\0\x02\0\xff\xff\xffabc"), "before its trailer"),
+            (stream(b"\0\x02\x7f\xff\xff\xffabc"), "more than the 1 GiB"),
+            (stream(b"\0\x02\0\0\0\x01a\x3f\xff\xff\xff"), "more than the 1 GiB"),
             (b"PGCOPY\n\xff\r\n\0\0\x01\0\0\0\0\0\0".to_vec(), "features"),
             (b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\x04".to_vec(), "features"),
             (b"PGCOPX\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec(), "signature"),

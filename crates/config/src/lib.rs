@@ -1,4 +1,4 @@
-//! The config file: what is written in it (`file`), and what a command gets of it.
+//! The config file, for the command line: what is written in it (`file`), and what a command gets of it.
 
 mod expand;
 mod file;
@@ -6,15 +6,17 @@ mod load;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use lake_extractor::Source;
-use lake_query::Format;
 use lake_storage::{Lake, SchemaChange};
 
-pub use file::ConfigError;
+pub use crate::file::ConfigError;
 
 /// A checked config; relative paths are resolved against the file's folder.
-pub struct Config {
+///
+/// `F` is a format of exports, read from its name: what writes them is no business of the config.
+pub struct Config<F> {
     /// The file, for messages.
     pub path: PathBuf,
     /// The lake's folder.
@@ -22,7 +24,7 @@ pub struct Config {
     /// Where exports go.
     pub output: PathBuf,
     /// The formats of `lake export`.
-    pub exports: Vec<Format>,
+    pub exports: Vec<F>,
     /// What runs may change about the columns of tables.
     pub schema_change: SchemaChange,
     /// The saved queries: their files by name.
@@ -39,7 +41,7 @@ pub struct TargetConfig {
     pub schema: String,
 }
 
-impl Config {
+impl<F: FromStr> Config<F> {
     /// Reads and checks a config file. Variables of URLs are looked up when they are needed, so that
     /// a step asks only for its own secrets.
     ///
@@ -49,6 +51,16 @@ impl Config {
         load::read(path)
     }
 
+    /// The same for the text of a file that would be at `path`.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        load::parse(text, path)
+    }
+}
+
+impl<F> Config<F> {
     /// The lake, with the config's rule for columns that change.
     ///
     /// # Errors

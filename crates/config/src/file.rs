@@ -6,15 +6,17 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
 /// A config that can't be used, and where in the file.
 #[derive(Debug)]
 pub struct ConfigError {
+    /// The file.
     pub path: PathBuf,
     /// Line and column, from 1.
     pub place: Option<(u64, u64)>,
+    /// What is wrong, without the place.
     pub message: String,
 }
 
@@ -113,12 +115,38 @@ impl<'de> Deserialize<'de> for CsvFileEntry {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CsvFileEntry, A::Error> {
-                let settings = CsvFileSettings::deserialize(MapAccessDeserializer::new(map))?;
+                let settings = CsvFileSettings::deserialize(MapAccessDeserializer::new(WithNull(map)))?;
                 Ok(CsvFileEntry::Settings(Box::new(settings)))
             }
         }
 
         deserializer.deserialize_any(Entry)
+    }
+}
+
+/// A map in which the key `null` is that word: unquoted, as everybody writes it, YAML takes it for the absence of one.
+struct WithNull<A>(A);
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithNull<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        struct Key<K>(K);
+
+        impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for Key<K> {
+            type Value = K::Value;
+
+            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<K::Value, D::Error> {
+                let key = Option::<String>::deserialize(deserializer)?;
+                self.0.deserialize(key.as_deref().unwrap_or("null").into_deserializer())
+            }
+        }
+
+        self.0.next_key_seed(Key(seed))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.0.next_value_seed(seed)
     }
 }
 

@@ -1,15 +1,28 @@
 //! From the file as written to the config as checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
 
 use lake_csv::{ColumnType, CsvSettings, Encoding, OnBadRow};
 use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, nearest};
 use serde_saphyr::{Location, Spanned};
 
-use super::expand::expand;
-use super::file::{ConfigError, CsvFileEntry, CsvFileSettings, File, NamedSource, SourceFile, TableEntry, Tables};
-use super::{Config, TargetConfig};
+use crate::expand::expand;
+use crate::file::{ConfigError, CsvFileEntry, CsvFileSettings, File, NamedSource, SourceFile, TableEntry, Tables};
+use crate::{Config, TargetConfig};
+
+/// The formats of a config that names none.
+const DEFAULT_EXPORTS: &[&str] = &["csv", "json"];
+
+const FILE_BYTES_MAX: u64 = 8 << 20;
+
+/// Keys and values of a config.
+const NODES_MAX: usize = 100_000;
+
+/// Those of them that aliases may repeat.
+const REPEATED_NODES_MAX: usize = 10_000;
 
 /// Names that SQL and the lake's folder use for themselves.
 const RESERVED: &[&str] = &["results", "lake", "information_schema"];
@@ -18,19 +31,34 @@ struct Reader<'a> {
     path: &'a Path,
 }
 
-pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    let reader = Reader { path };
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+pub fn read<F: FromStr>(path: &Path) -> Result<Config<F>, ConfigError> {
+    let refusal = |message| ConfigError {
         path: path.into(),
         place: None,
-        message: match error.kind() {
+        message,
+    };
+    let mut text = String::new();
+    let opened = std::fs::File::open(path);
+    let read = opened.and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
+    let read = read.map_err(|error| {
+        refusal(match error.kind() {
             std::io::ErrorKind::NotFound => {
                 "there is no such file: name the config with --config, or begin with the one in the README".into()
             }
             _ => format!("cannot read it: {error}"),
-        },
+        })
     })?;
-    let file: File = serde_saphyr::from_str(&text).map_err(|error| reader.yaml(&error))?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(refusal(format!(
+            "it is no config: it has more than {FILE_BYTES_MAX} bytes"
+        )));
+    }
+    parse(&text, path)
+}
+
+pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigError> {
+    let reader = Reader { path };
+    let file: File = serde_saphyr::from_str_with_options(text, limits()).map_err(|error| reader.yaml(&error))?;
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -48,8 +76,12 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
         Some(output) => reader.path_of(folder, output)?,
         None => folder.join("output"),
     };
+    let named_exports = file.exports.unwrap_or_else(|| {
+        let unplaced = |name: &&str| Spanned::new((*name).to_owned(), Location::UNKNOWN, Location::UNKNOWN);
+        DEFAULT_EXPORTS.iter().map(unplaced).collect()
+    });
     let mut exports = Vec::new();
-    for format in file.exports.iter().flatten() {
+    for format in &named_exports {
         exports.push(format.value.parse().map_err(|_| {
             reader.error(
                 format,
@@ -59,9 +91,6 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
                 ),
             )
         })?);
-    }
-    if file.exports.is_none() {
-        exports = vec![lake_query::Format::Csv, lake_query::Format::Json];
     }
     let schema_change = match &file.schema_change {
         Some(text) => text.value.parse().map_err(|message| reader.error(text, message))?,
@@ -108,7 +137,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-pub fn source(config: &Config, name: &str) -> Result<Source, ConfigError> {
+pub fn source<F>(config: &Config<F>, name: &str) -> Result<Source, ConfigError> {
     let reader = Reader { path: &config.path };
     let Some(NamedSource { source, .. }) = config.sources.iter().find(|source| source.name == name) else {
         let names = config.sources.iter().map(|source| source.name.as_str());
@@ -125,7 +154,7 @@ pub fn source(config: &Config, name: &str) -> Result<Source, ConfigError> {
     })
 }
 
-pub fn target(config: &Config) -> Result<Option<TargetConfig>, ConfigError> {
+pub fn target<F>(config: &Config<F>) -> Result<Option<TargetConfig>, ConfigError> {
     let reader = Reader { path: &config.path };
     let Some(target) = &config.target else { return Ok(None) };
     Ok(Some(TargetConfig {
@@ -137,12 +166,20 @@ pub fn target(config: &Config) -> Result<Option<TargetConfig>, ConfigError> {
     }))
 }
 
+/// A file of ten lines can have aliases of aliases that make millions of nodes.
+fn limits() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_nodes: NODES_MAX },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED_NODES_MAX },
+    }
+}
+
 impl Reader<'_> {
     fn at(&self, location: Option<Location>, message: String) -> ConfigError {
         ConfigError {
             path: self.path.into(),
             place: location.map(|l| (l.line(), l.column())).filter(|(line, _)| *line > 0),
-            message,
+            message: in_one_line(&message),
         }
     }
 
@@ -151,24 +188,7 @@ impl Reader<'_> {
     }
 
     fn yaml(&self, error: &serde_saphyr::Error) -> ConfigError {
-        let inner = error.without_snippet();
-        let message = match inner {
-            serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-                let near = nearest(field, expected.iter().copied());
-                if near.is_empty() {
-                    format!("there is no key `{field}` here: it can be {}", expected.join(", "))
-                } else {
-                    format!("there is no key `{field}` here{near}")
-                }
-            }
-            other => {
-                // The text ends with the place, which the message begins with.
-                let text = other.to_string();
-                let text = text.lines().next().unwrap_or_default();
-                text.split(" at line ").next().unwrap_or(text).to_owned()
-            }
-        };
-        self.at(error.location(), message)
+        self.at(error.location(), yaml_message(error))
     }
 
     fn string(&self, text: &Spanned<String>) -> Result<String, ConfigError> {
@@ -380,5 +400,139 @@ impl Reader<'_> {
             [byte] if byte.is_ascii() => Ok(*byte),
             _ => Err(self.error(text, format!("{:?} is not one ASCII character", text.value))),
         }
+    }
+}
+
+/// What a message quotes of the file may hold line ends, and what a terminal takes for a command.
+fn in_one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+/// What a YAML error says to who writes a config.
+fn yaml_message(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+
+    match error.without_snippet() {
+        Error::AliasError { error, .. } => yaml_message(error),
+        Error::SerdeUnknownField { field, expected, .. } => {
+            let near = nearest(field, expected.iter().copied());
+            if near.is_empty() {
+                format!("there is no key `{field}` here: it can be {}", expected.join(", "))
+            } else {
+                format!("there is no key `{field}` here{near}")
+            }
+        }
+        Error::NullIntoString { .. } => {
+            "nothing is written here, or null: the word itself takes quotes, \"null\"".into()
+        }
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is there twice"),
+        Error::MultipleDocuments { .. } => "a second YAML document begins: a config is one".into(),
+        Error::Budget { .. } => "it is larger, or nested deeper, than a config can be".into(),
+        Error::AliasReplayLimitExceeded { .. } => format!("its aliases repeat more than {REPEATED_NODES_MAX} values"),
+        other => {
+            // The text ends with the place, which the message begins with.
+            let text = other.to_string();
+            let text = text.lines().next().unwrap_or_default();
+            text.split(" at line ").next().unwrap_or(text).to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Knows one format, as the command line knows several.
+    #[derive(Debug, PartialEq)]
+    struct Csv;
+
+    impl FromStr for Csv {
+        type Err = ();
+
+        fn from_str(text: &str) -> Result<Self, ()> {
+            if text == "csv" { Ok(Self) } else { Err(()) }
+        }
+    }
+
+    fn parsed<F: FromStr>(text: &str) -> Result<Config<F>, String> {
+        parse(text, Path::new("etc/lake.yaml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn formats_are_read_by_who_writes_them() {
+        let config = parsed::<Csv>("lake: ./data\nexports: [csv]\n").expect("a config");
+        assert_eq!(config.exports, [Csv]);
+        assert_eq!(
+            (config.lake, config.output),
+            ("etc/data".into(), Path::new("etc/output").to_owned())
+        );
+        let error = parsed::<Csv>("lake: data\nexports:\n- csv\n- xls\n").err();
+        let wanted = "etc/lake.yaml:4:3: \"xls\" is no export format: write csv, json, ndjson or parquet";
+        assert_eq!(error.as_deref(), Some(wanted));
+        assert_eq!(
+            parsed::<String>("lake: data").expect("a config").exports,
+            ["csv", "json"]
+        );
+    }
+    #[test]
+    fn null_is_a_setting_of_csv_files() {
+        let text = "lake: x\nsources: {s: {type: csv, files: {f: {path: f.csv, null: [\"NULL\", \"-\"]}}}}";
+        let config = parsed::<String>(text).expect("a config");
+        let Ok(Source::Csv(source)) = config.source("s") else {
+            panic!("a source of files")
+        };
+        assert_eq!(source.files["f"].1.null, ["NULL", "-"]);
+        let error = parsed::<String>("lake: x\nsources: {s: {type: csv, files: {f: {path: f.csv, nul: []}}}}").err();
+        let wanted = "etc/lake.yaml:2:51: there is no key `nul` here; did you mean null?";
+        assert_eq!(error.as_deref(), Some(wanted));
+    }
+
+    #[test]
+    fn what_yaml_refuses_is_said_in_a_users_words() {
+        let lines: String = "bcdefgh"
+            .chars()
+            .zip("abcdefg".chars())
+            .map(|(name, before)| format!("    - &{name} [{}]\n", format!("*{before},").repeat(9)))
+            .collect();
+        let source = "lake: x\nsources:\n  s:\n    type: postgres\n    url: u\n    tables:\n";
+        for (text, wanted) in [
+            ("lake: x\nlake: y\n".into(), "2:1: the key `lake` is there twice"),
+            (
+                "lake: x\n---\nlake: y\n".into(),
+                "3:1: a second YAML document begins: a config is one",
+            ),
+            (
+                "lake: x\ntarget: {type: postgres, url: null}".into(),
+                "2:31: nothing is written here, or null: the word itself takes quotes, \"null\"",
+            ),
+            (
+                format!("{source}    - &a [x,x,x,x,x,x,x,x,x]\n{lines}"),
+                "11:11: its aliases repeat more than 10000 values",
+            ),
+            (
+                format!("lake: x\nexports: [{}]", "csv,".repeat(100_000)),
+                "2:399991: it is larger, or nested deeper, than a config can be",
+            ),
+        ] {
+            let error = parsed::<String>(&text).err();
+            assert_eq!(error, Some(format!("etc/lake.yaml:{wanted}")));
+        }
+    }
+    #[test]
+    fn a_message_is_a_line_whatever_it_quotes() {
+        let error = parsed::<String>("lake: x\n\"so\\nur\\ece\": x\n").err();
+        let wanted = "etc/lake.yaml:2:1: there is no key `so\\nur\\u{1b}ce` here; did you mean sources?";
+        assert_eq!(error.as_deref(), Some(wanted));
+        let error = parsed::<String>("lake: x\nsources: {\"a\\nb\": {type: postgres}}").err();
+        let wanted = "etc/lake.yaml:2:19: the source a\\nb has no `url:`, e.g. `url: ${SOURCE_URL}`";
+        assert_eq!(error.as_deref(), Some(wanted));
     }
 }
