@@ -100,6 +100,15 @@ pub enum Error {
     /// A worker stopped without an answer.
     #[error("a worker stopped unexpectedly")]
     Worker(#[from] tokio::task::JoinError),
+    /// A worker's thread ended without an answer.
+    #[error("a worker stopped unexpectedly")]
+    Stopped,
+    /// The system gives no thread.
+    #[error("cannot start a thread")]
+    Thread {
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// A source file is not there.
     #[error("the file {} of {table} is not there: check `files` in the config", path.display())]
     NoFile {

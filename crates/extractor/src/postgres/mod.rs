@@ -6,24 +6,30 @@
 //!  workers (1..jobs):                    └─ adopt snapshot ─ count, COPY out ─► batches ─► Parquet
 //! ```
 //!
+//! Each of them, with its connection, has a thread of its own.
+//!
 //! The tables are locked (`ACCESS SHARE`: only an `ALTER`, `DROP` or `TRUNCATE` waits) before the
 //! first query fixes the snapshot. The other way round, a `TRUNCATE` or a rewriting `ALTER` that
 //! commits in between would leave a table that looks empty under the snapshot, and no error.
 
+mod own_thread;
 mod pieces;
 mod read;
 mod relation;
 mod select;
 mod snapshot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use lake_storage::{Lake, Manifest, TableWrite};
+use lake_storage::{DayWriter, Lake, Manifest, TableWrite};
 
+use self::own_thread::on_own_thread;
+use self::read::{Part, read_all};
 use self::relation::Table;
 pub use self::select::TablePattern;
+use self::snapshot::{Coordinator, Identity};
 use crate::{Error, Probe, Progress, Request, Result};
 
 /// A Postgres database.
@@ -82,16 +88,11 @@ pub(crate) async fn extract(
     progress: impl Fn(Progress) + Send + Sync + Clone + 'static,
 ) -> Result<(Manifest, Vec<String>)> {
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
-    let snapshot = snapshot::Coordinator::open(source, &request.command, &request.tables).await?;
-    check_columns(&snapshot.tables)?;
-    progress(Progress::Planned {
-        tables: snapshot.tables.len() as u64,
-        bytes: snapshot.tables.iter().map(|table| table.bytes).sum(),
-    });
-
-    let pieces = pieces::cut(&snapshot.tables, request.jobs, snapshot.ctid_ranges);
-    let mut files = read::read_all(&snapshot, source, request, pieces, day.clone(), progress).await?;
-    let identity = snapshot.end().await?;
+    let reading = {
+        let (source, request, day) = (source.clone(), request.clone(), day.clone());
+        on_own_thread(move || async move { read(&source, &request, day, progress).await })
+    };
+    let (identity, mut files) = reading.await?;
 
     let mut tables = Vec::new();
     for table in identity.tables {
@@ -128,8 +129,26 @@ fn check_columns(tables: &[Table]) -> Result<()> {
     }
 }
 
+/// Reads the tables under one snapshot into files.
+async fn read(
+    source: &PostgresSource,
+    request: &Request,
+    day: Arc<DayWriter>,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<(Identity, HashMap<String, Vec<Part>>)> {
+    let snapshot = Coordinator::open(source, &request.command, &request.tables).await?;
+    check_columns(&snapshot.tables)?;
+    progress(Progress::Planned {
+        tables: snapshot.tables.len() as u64,
+        bytes: snapshot.tables.iter().map(|table| table.bytes).sum(),
+    });
+    let pieces = pieces::cut(&snapshot.tables, request.jobs, snapshot.ctid_ranges);
+    let files = read_all(&snapshot, source, request, pieces, day, progress).await?;
+    Ok((snapshot.end().await?, files))
+}
+
 pub(crate) async fn probe(source: &PostgresSource, command: &str) -> Result<Probe> {
-    let snapshot = snapshot::Coordinator::open(source, command, &[]).await?;
+    let snapshot = Coordinator::open(source, command, &[]).await?;
     check_columns(&snapshot.tables)?;
     let identity = snapshot.end().await?;
     Ok(Probe {

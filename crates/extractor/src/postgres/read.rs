@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use lake_postgres::copy::CopyDecoder;
 use lake_postgres::{Connection, Error as PgError};
 use lake_storage::{BATCH_BYTES_MAX, DayWriter, WrittenFile};
-use tokio::task::JoinSet;
 
 use super::PostgresSource;
+use super::own_thread::on_own_thread;
 use super::pieces::{Piece, workers};
 use super::relation::Table;
 use super::snapshot::Coordinator;
@@ -33,6 +34,8 @@ struct Work<P> {
     /// Pieces of each table that are not read yet.
     left: Mutex<Vec<(usize, u64, u64)>>,
     day: Arc<DayWriter>,
+    /// A worker has failed: what the others do is in vain.
+    failed: AtomicBool,
     progress: P,
 }
 
@@ -58,17 +61,18 @@ where
         queue: Mutex::new(pieces.into()),
         left: Mutex::new(left),
         day,
+        failed: AtomicBool::new(false),
         progress,
     });
 
-    let mut others = JoinSet::new();
+    let mut others = Vec::new();
     if connections > 1
         && let Some(exported) = snapshot.export().await
     {
         for _ in 1..connections {
             let (work, source, command, exported) =
                 (work.clone(), source.clone(), request.command.clone(), exported.clone());
-            others.spawn(async move {
+            others.push(on_own_thread(move || async move {
                 match Coordinator::adopt(&source, &command, &exported).await {
                     Ok(connection) => work.run(&connection).await,
                     Err(error) => {
@@ -76,16 +80,15 @@ where
                         Ok(Vec::new())
                     }
                 }
-            });
+            }));
         }
     }
+    // All are awaited, also after a failure: each writes files until it has ended.
+    let mut done = vec![work.run(&snapshot.connection).await];
+    done.extend(futures::future::join_all(others).await);
     let mut parts: HashMap<String, Vec<Part>> = HashMap::new();
-    // A failure here drops `others`, which ends their tasks and connections.
-    for (table, part) in work.run(&snapshot.connection).await? {
-        parts.entry(table).or_default().push(part);
-    }
-    while let Some(done) = others.join_next().await {
-        for (table, part) in done?? {
+    for of_worker in done {
+        for (table, part) in of_worker? {
             parts.entry(table).or_default().push(part);
         }
     }
@@ -93,7 +96,16 @@ where
 }
 
 impl<P: Fn(Progress) + Send + Sync> Work<P> {
+    /// Reads pieces until none is left, or another worker has failed.
     async fn run(&self, connection: &Connection) -> Result<Vec<(String, Part)>> {
+        let done = self.read_pieces(connection).await;
+        if done.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    async fn read_pieces(&self, connection: &Connection) -> Result<Vec<(String, Part)>> {
         let mut parts = Vec::new();
         loop {
             let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -103,12 +115,14 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
                 .read(connection, table, &piece)
                 .await
                 .map_err(Error::in_table(table.relation.to_string()))?;
+            let Some(part) = part else { return Ok(parts) };
             self.tell_when_done(piece.table, &part);
             parts.push((table.name.clone(), part));
         }
     }
 
-    async fn read(&self, connection: &Connection, table: &Table, piece: &Piece) -> Result<Part> {
+    /// `None` once another worker has failed.
+    async fn read(&self, connection: &Connection, table: &Table, piece: &Piece) -> Result<Option<Part>> {
         let condition = piece.condition();
         let count = format!("select pg_catalog.count(*) from {}{condition}", table.from);
         let copy = format!(
@@ -129,6 +143,9 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
             decoder.feed(&chunk.map_err(PgError::query("read it"))?)?;
             if decoder.batch_bytes() >= BATCH_BYTES_MAX || decoder.batch_rows() >= BATCH_ROWS_MAX {
                 self.flush(&mut decoder, &mut writer)?;
+                if self.failed.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
             }
         }
         let decoded = decoder.end()?;
@@ -139,19 +156,18 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         if decoded != counted {
             return Err(Error::RowCount { counted, decoded });
         }
-        let file = tokio::task::block_in_place(|| writer.finish())?;
-        Ok(Part {
+        Ok(Some(Part {
             number: piece.number,
             counted,
-            file,
-        })
+            file: writer.finish()?,
+        }))
     }
 
     fn flush(&self, decoder: &mut CopyDecoder, writer: &mut lake_storage::FileWriter) -> Result<()> {
         let (rows, bytes) = (decoder.batch_rows() as u64, decoder.batch_bytes() as u64);
         let batch = decoder.take_batch()?;
-        // Encoding keeps a core busy for a while: the connections go on meanwhile.
-        tokio::task::block_in_place(|| writer.write(&batch))?;
+        // On this thread, whose core has the data at hand; the server goes on meanwhile.
+        writer.write(&batch)?;
         (self.progress)(Progress::Read { rows, bytes });
         Ok(())
     }
