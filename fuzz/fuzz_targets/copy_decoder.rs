@@ -187,7 +187,11 @@ fn value(codec: &ColumnCodec, choices: &mut Choices<'_>, out: &mut Vec<u8>) {
             out.extend(if sign & 1 == 0 { [0, 0] } else { [0x40, 0] });
             out.extend(u16::from(*scale).to_be_bytes());
             for _ in 0..count {
-                let digit = u16::from_be_bytes(choices.array()) % 10_000;
+                // The edges of a digit are where carries and signs go wrong.
+                let digit = match sign & 4 {
+                    0 => u16::from_be_bytes(choices.array()) % 10_000,
+                    _ => choices.one_of(&[0, 1, 10, 100, 1000, 9999]),
+                };
                 out.extend(digit.to_be_bytes());
             }
         }
