@@ -70,17 +70,12 @@ impl<'a> Declared<'a> {
     }
 }
 
-/// Whether every value of the declared type `narrow` is the same value in `wide`.
-pub(crate) fn holds(wide: &str, narrow: &str) -> bool {
-    Declared::parse(wide).holds(Declared::parse(narrow))
-}
-
 /// Whether a type is text without a limit, which holds every type's values as they are printed.
 pub(crate) fn is_text(name: &str) -> bool {
     Declared::parse(name) == Declared::Text
 }
 
-/// A type that holds every value of both; in the end, text.
+/// A type that holds every value of both: the first if it does, or the second; in the end, text.
 pub(crate) fn common(a: &str, b: &str) -> String {
     const DIGITS_MAX: i32 = 1000;
     let (first, second) = (Declared::parse(a), Declared::parse(b));
@@ -105,6 +100,10 @@ pub(crate) fn common(a: &str, b: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn holds(wide: &str, narrow: &str) -> bool {
+        Declared::parse(wide).holds(Declared::parse(narrow))
+    }
 
     #[test]
     fn the_common_type_holds_both() {

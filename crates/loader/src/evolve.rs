@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use lake_postgres::{Connection, TypeCatalog, postgres_type_for, quote_identifier};
 use lake_storage::{SchemaChange, SqlName};
 
-use crate::declared_type::{common, holds, is_text};
+use crate::declared_type::{common, is_text};
 use crate::existing::Existing;
-use crate::plan::{ColumnPlan, TablePlan};
+use crate::plan::TablePlan;
 use crate::{ColumnDifference, Error, Result, TableDifference};
 
 /// The alterations of a target's table, as `alter table` writes them.
@@ -122,7 +122,7 @@ pub(crate) fn settle(plan: &mut TablePlan, existing: &Existing) -> Vec<ColumnDif
     for column in &mut plan.columns {
         let has = existing.column(&column.name).map(|has| has.type_name.clone());
         if let Some(has) = &has {
-            column.target_type = target_type(column, has);
+            column.target_type = common(has, &column.type_name);
         }
         if has.as_ref() != Some(&column.target_type) {
             differences.push(ColumnDifference {
@@ -143,14 +143,6 @@ pub(crate) fn settle(plan: &mut TablePlan, existing: &Existing) -> Vec<ColumnDif
         }
     }
     differences
-}
-
-fn target_type(column: &ColumnPlan, has: &str) -> String {
-    if holds(has, &column.type_name) {
-        has.to_owned()
-    } else {
-        common(has, &column.type_name)
-    }
 }
 
 /// Says once, when the column comes into being, that its type is not the source's.

@@ -27,7 +27,7 @@ use crate::name::encode_segment;
 use crate::publish::TABLES_AT_ONCE;
 use crate::schema::EXTRACT_DATE;
 use crate::{
-    BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, Manifest, RESULTS, Result, RunDate, TableEntry,
+    BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, RESULTS, Result, RunDate, TableEntry,
     TableWrite, WrittenFile, commit, schema,
 };
 
@@ -119,11 +119,13 @@ impl DayWriter {
             // The table's only day replaces its columns too.
             return Ok(fresh(delta, of_day));
         };
+        let latest = latest.arrow_schema(&table.name)?;
         let days: Vec<RunDate> = others.iter().map(|(date, _)| *date).collect();
         let mut evolution = first.map_err(|error| on_days(error, &days))?;
         if was_interrupted {
             for (_, day) in &others {
-                let Evolution { schema, .. } = evolution::evolve(&table.name, &evolution.schema, day)?;
+                let Evolution { schema, .. } =
+                    evolution::evolve(&table.name, &evolution.schema, &*day.arrow_schema(&table.name)?)?;
                 evolution.schema = schema;
             }
         }
@@ -142,20 +144,23 @@ impl DayWriter {
         })
     }
 
-    /// The columns that a table has on the source's other days.
-    fn other_days(&self, table: &str) -> Result<Vec<(RunDate, Schema)>> {
+    /// What a table is on the source's other days.
+    fn other_days(&self, table: &str) -> Result<Vec<(RunDate, TableEntry)>> {
         let only = BTreeSet::from([table.to_owned()]);
         let mut days = Vec::new();
-        for date in self.lake.all_days(&self.source)? {
-            if date == self.date {
-                continue;
-            }
+        for date in self.other_dates()? {
             let manifest = self.lake.manifest_of_tables(&self.source, date, &only)?;
-            if let Some(entry) = manifest.as_ref().and_then(|manifest| manifest.tables.get(table)) {
-                days.push((date, Schema::clone(&*entry.arrow_schema(table)?)));
+            if let Some(entry) = manifest.and_then(|mut manifest| manifest.tables.remove(table)) {
+                days.push((date, entry));
             }
         }
         Ok(days)
+    }
+
+    fn other_dates(&self) -> Result<BTreeSet<RunDate>> {
+        let mut dates = self.lake.all_days(&self.source)?;
+        dates.remove(&self.date);
+        Ok(dates)
     }
 
     /// Rewrites the other days of the tables whose columns get other types, manifests included.
@@ -176,10 +181,7 @@ impl DayWriter {
         for joining in retyping.values() {
             disk::write_atomic(&joining.delta.folder().join(MARK), self.run.to_string().as_bytes())?;
         }
-        for date in self.lake.all_days(&self.source)? {
-            if date == self.date {
-                continue;
-            }
+        for date in self.other_dates()? {
             retyped
                 ._locks
                 .push(self.lake.lock_day(&self.source, date, &self.command)?);
@@ -270,15 +272,8 @@ impl DayWriter {
         if !mark.exists() {
             return Ok(());
         }
-        let only = BTreeSet::from([table.to_owned()]);
-        for date in self.lake.all_days(&self.source)? {
-            if date == self.date {
-                continue;
-            }
-            let manifest: Option<Manifest> = self.lake.manifest_of_tables(&self.source, date, &only)?;
-            if let Some(entry) = manifest.as_ref().and_then(|manifest| manifest.tables.get(table)) {
-                self.remove_superseded(table, date, Some(entry))?;
-            }
+        for (date, entry) in self.other_days(table)? {
+            self.remove_superseded(table, date, Some(&entry))?;
         }
         disk::remove_if_exists(&mark)
     }
