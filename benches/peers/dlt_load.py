@@ -14,10 +14,14 @@ def lineitem():
     yield from pyarrow.dataset.dataset(files, format="parquet").to_batches()
 
 
+# It insists on a password, which the server does not ask for.
+credentials = url.replace("postgres://postgres@", "postgresql://postgres:none@")
+# Several files, which dlt loads at once.
+dlt.config["data_writer.file_max_items"] = 1_000_000
 with tempfile.TemporaryDirectory() as folder:
     pipeline = dlt.pipeline(
         "load",
-        destination=dlt.destinations.postgres(url.replace("postgres://", "postgresql://")),
+        destination=dlt.destinations.postgres(credentials),
         dataset_name="bench",
         pipelines_dir=folder,
     )

@@ -26,6 +26,7 @@ use peers::{Peer, Peers};
 use report::Report;
 use scene::Scene;
 use server::Server;
+use work::WorkResult;
 use works::WorkName;
 
 /// What the data, and what is made of it, takes at scale 1, and what ten times the scale takes more.
@@ -101,7 +102,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let chosen = args.peers.clone().unwrap_or_else(|| Peer::value_variants().to_vec());
     let peers = Peers::install(&std::path::absolute(peers_folder)?, &chosen);
     let mut versions = peers.versions.clone();
-    versions.insert("lake".into(), version_of(&lake)?);
+    let mut version = version_of(&lake)?;
+    if args.lake.is_none() {
+        version += &commit().map_or(String::new(), |commit| format!(" ({commit})"));
+    }
+    versions.insert("lake".into(), version);
 
     // The server's folder is there too.
     let _ = tempfile::env::override_temp_dir(folder.path());
@@ -117,8 +122,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             continue;
         }
         eprintln!("{name:?}");
-        let works = name.work(&scene).with_context(|| format!("cannot prepare {name:?}"))?;
-        results.extend(works.iter().map(|work| work::play(work, args.rounds)));
+        match name.work(&scene) {
+            Ok(works) => results.extend(works.iter().map(|work| work::play(work, args.rounds))),
+            Err(error) => {
+                eprintln!("  {error:#}");
+                results.push(WorkResult::of_failure(format!("{name:?}"), format!("{error:#}")));
+            }
+        }
+    }
+    for contender in results.iter_mut().flat_map(|work| &mut work.contenders) {
+        contender.error = contender.error.take().map(|error| scene.without_paths(&error));
     }
     let report = Report {
         date: chrono::Local::now().format("%Y-%m-%d").to_string(),
@@ -204,6 +217,15 @@ fn version_of(lake: &Path) -> anyhow::Result<String> {
     let output = Command::new(lake).arg("--version").output()?;
     let version = String::from_utf8_lossy(&output.stdout);
     Ok(version.trim().trim_start_matches("lake ").to_owned())
+}
+
+/// The commit that was built, with a mark if files differ from it.
+fn commit() -> Option<String> {
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--dirty"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = git.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn write(args: &Args, report: &Report) -> anyhow::Result<()> {

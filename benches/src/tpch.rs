@@ -15,13 +15,13 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// As TPC-H has them, but for the primary keys: what is compared is the copying of rows.
 pub const LINEITEM: &str = "create table lineitem (
-    l_orderkey bigint not null, l_partkey bigint not null, l_suppkey bigint not null, l_linenumber integer not null,
+    l_orderkey bigint not null, l_partkey integer not null, l_suppkey integer not null, l_linenumber integer not null,
     l_quantity numeric(15,2) not null, l_extendedprice numeric(15,2) not null, l_discount numeric(15,2) not null,
     l_tax numeric(15,2) not null, l_returnflag char(1) not null, l_linestatus char(1) not null,
     l_shipdate date not null, l_commitdate date not null, l_receiptdate date not null,
     l_shipinstruct char(25) not null, l_shipmode char(10) not null, l_comment varchar(44) not null)";
 const ORDERS: &str = "create table orders (
-    o_orderkey bigint not null, o_custkey bigint not null, o_orderstatus char(1) not null,
+    o_orderkey bigint not null, o_custkey integer not null, o_orderstatus char(1) not null,
     o_totalprice numeric(15,2) not null, o_orderdate date not null, o_orderpriority char(15) not null,
     o_clerk char(15) not null, o_shippriority integer not null, o_comment varchar(79) not null)";
 

@@ -29,6 +29,19 @@ pub fn replace(text: &str, section: &str) -> String {
         .to_owned()
 }
 
+/// A count with its thousands apart.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 fn write(report: &Report, out: &mut String) -> std::fmt::Result {
     let machine = &report.machine;
     writeln!(
@@ -62,7 +75,8 @@ fn write(report: &Report, out: &mut String) -> std::fmt::Result {
         out,
         "Every program runs alone, in turn, on the same cores as the server; each round begins with another one. Times are\n\
          medians, with the least and the largest; ratios are medians of the ratios within a round. Memory is the largest of\n\
-         all rounds. What a program left is checked before it counts: rows and sums.\n"
+         all rounds; less than {} can't be told. What a program left is checked before it counts: rows and sums.\n",
+        megabytes(report.own_peak_rss_bytes as f64)
     )?;
     bars(&report.works, out)?;
     for work in &report.works {
@@ -161,10 +175,18 @@ fn contenders(work: &WorkResult, out: &mut String) -> std::fmt::Result {
         };
         writeln!(out, "| {name} | {} |{ratio}", figures(contender))?;
     }
+    let mut failed: Vec<(&str, Vec<&str>)> = Vec::new();
     for contender in &work.contenders {
-        if let Some(error) = &contender.error {
-            write!(out, "\n{} failed: {}\n", contender.name, quoted(error))?;
+        let Some(error) = contender.error.as_deref() else {
+            continue;
+        };
+        match failed.iter_mut().find(|(same, _)| *same == error) {
+            Some((_, names)) => names.push(&contender.name),
+            None => failed.push((error, vec![&contender.name])),
         }
+    }
+    for (error, names) in failed {
+        write!(out, "\nFailed: {}: {}\n", names.join("; "), quoted(error))?;
     }
     Ok(())
 }
@@ -256,9 +278,16 @@ mod tests {
 | dlt, 1 round | 80.00 s | 80.00 – 80.00 | 40.00 s | 1.00 s | 100 MB | 0.03 |
 | ADBC | failed | | | | | — |
 
-ADBC failed: `no 'driver' found`
+Failed: ADBC: `no 'driver' found`
 "
         );
+    }
+
+    #[test]
+    fn thousands_are_apart() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(6_001_215), "6,001,215");
     }
 
     #[test]

@@ -47,14 +47,31 @@ impl Program<'_> {
     /// The end of its stderr, if its exit status is not 0 or it took too long.
     pub fn measure(self, server: &Server, scratch: &Path) -> anyhow::Result<Measured> {
         rustix::fs::sync();
+        let before = server.cpu();
+        let measured = self.run(scratch);
+        if measured.is_err() {
+            // Of a program that was killed, the server may go on with the statement.
+            server.end_sessions()?;
+        }
+        let after = server.cpu();
+        let server_cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
+        Ok(Measured {
+            server_cpu_s: server_cpu.map(|cpu| cpu.as_secs_f64()),
+            ..measured?
+        })
+    }
+
+    fn run(self, scratch: &Path) -> anyhow::Result<Measured> {
         let stderr_path = scratch.join("stderr");
         let stderr = File::create(&stderr_path)?;
-        let server_cpu_before = server.cpu();
         let mut children = Vec::new();
         let started = Instant::now();
         for mut command in self.commands {
             let environment = environment(&command);
-            command.env_clear().envs(environment);
+            command.env_clear().envs(environment).env("TMPDIR", scratch);
+            if command.get_current_dir().is_none() {
+                command.current_dir(scratch);
+            }
             command.stdin(Stdio::null()).stderr(stderr.try_clone()?);
             command.stdout(match self.stdout {
                 Some(path) => File::create(path)?.into(),
@@ -96,8 +113,6 @@ impl Program<'_> {
         if let Some(status) = failed {
             anyhow::bail!(failure(status, late.then_some(limit), &fs::read(&stderr_path)?));
         }
-        let server_cpu = server.cpu().zip(server_cpu_before);
-        measured.server_cpu_s = server_cpu.map(|(after, before)| after.saturating_sub(before).as_secs_f64());
         Ok(measured)
     }
 }
@@ -105,7 +120,7 @@ impl Program<'_> {
 /// What the command sets itself, and what a program can't do without. Settings of whoever runs the
 /// measurements (`LAKE_JOBS`, `PGOPTIONS`, `OMP_NUM_THREADS`) are not to decide them.
 fn environment(command: &Command) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
-    let inherited = ["PATH", "HOME", "LANG", "TMPDIR"];
+    let inherited = ["PATH", "HOME", "LANG"];
     let inherited = inherited
         .iter()
         .filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)));
@@ -139,6 +154,32 @@ pub fn tail(output: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn run(script: &str, limit: Duration) -> Result<Measured, String> {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        let program = Program {
+            commands: vec![shell],
+            stdout: None,
+            limit,
+        };
+        program.run(scratch.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_program_is_measured_and_its_failure_told() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let measured = run("exit 0", MINUTE).unwrap();
+        assert!(measured.peak_rss_bytes > 0 && measured.wall_s > 0.0);
+        let failed = run("echo no such table >&2; exit 3", MINUTE).unwrap_err();
+        assert_eq!(failed, "exit status: 3: no such table");
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed() {
+        assert_eq!(run("exec sleep 600", Duration::ZERO).unwrap_err(), "not done after 0 s");
+    }
 
     #[test]
     fn the_tail_is_one_line_cut_between_characters() {

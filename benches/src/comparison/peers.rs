@@ -54,7 +54,7 @@ impl Peer {
 
 /// A Python environment with the peers' packages, and pg2parquet in its `bin`.
 pub struct Peers {
-    folder: PathBuf,
+    pub folder: PathBuf,
     duckdb_extension: Option<PathBuf>,
     /// Why a peer can't be run.
     missing: BTreeMap<Peer, String>,
@@ -175,6 +175,7 @@ print(glob.glob(os.path.dirname(e.__file__) + '/extensions/*/postgres_scanner.du
     pub fn script(&self, name: &str) -> Command {
         let mut command = Command::new(self.python());
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name));
+        command.env("RUNTIME__DLTHUB_TELEMETRY", "false");
         command
     }
 

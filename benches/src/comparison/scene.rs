@@ -94,6 +94,25 @@ impl Scene {
         Duration::from_secs_f64(60.0 * minutes * self.scale.max(1.0))
     }
 
+    /// A message that tells nothing of where things are on this machine, and where they came from.
+    pub fn without_paths(&self, text: &str) -> String {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let mut text = text.to_owned();
+        for (path, name) in [
+            (Some(self.folder.as_path()), "<folder>"),
+            (Some(self.peers.folder.as_path()), "<peers>"),
+            (repository, "<repository>"),
+        ] {
+            if let Some(path) = path.and_then(Path::to_str) {
+                text = text.replace(path, name);
+            }
+        }
+        let words = text
+            .split(' ')
+            .map(|word| if word.contains("://") { "<url>" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// A path in the folder with nothing there.
     pub fn cleared(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.folder.join(name);

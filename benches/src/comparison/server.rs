@@ -132,6 +132,13 @@ impl Server {
         Some(Duration::from_secs_f64(ticks as f64 / per_second as f64))
     }
 
+    /// Ends what programs have left running.
+    pub fn end_sessions(&self) -> anyhow::Result<()> {
+        let others = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where backend_type = 'client backend' and pid <> pg_backend_pid()";
+        self.value("postgres", others).map(drop)
+    }
+
     fn wait_for_sessions(&self) {
         let others = "select count(*) from pg_stat_activity
             where backend_type in ('client backend', 'parallel worker') and pid <> pg_backend_pid()";

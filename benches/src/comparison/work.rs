@@ -89,6 +89,24 @@ pub struct WorkResult {
     pub bars: Vec<BarResult>,
 }
 
+impl WorkResult {
+    /// Of a work that has no data.
+    pub fn of_failure(title: String, error: String) -> Self {
+        let preparation = ContenderResult {
+            name: "its preparation".into(),
+            note: None,
+            rounds: Vec::new(),
+            error: Some(error),
+        };
+        Self {
+            id: "",
+            title,
+            contenders: vec![preparation],
+            bars: Vec::new(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 pub struct ContenderResult {
     pub name: String,

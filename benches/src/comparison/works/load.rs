@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::{LAKE, run, tpch_lake};
+use crate::comparison::markdown::thousands;
 use crate::comparison::measure::Measured;
 use crate::comparison::peers::Peer;
 use crate::comparison::scene::{Scene, TARGET};
@@ -63,14 +64,15 @@ pub fn work(scene: &Scene) -> anyhow::Result<Work<'_>> {
         id: "load",
         title: format!(
             "Load: lineitem, {} rows, from Parquet to a new table of Postgres",
-            scene.server.rows("tpch", "lineitem")?
+            thousands(scene.server.rows("tpch", "lineitem")?)
         ),
         contenders: vec![
             lake.note("visible by one transaction, counts reconciled"),
             psql.note("binary, 1 connection"),
             duckdb.note("`create table as`, binary COPY"),
             adbc.note("`adbc_ingest` of a stream of batches").rounds_max(3),
-            dlt.note("parquet, loaded through ADBC").rounds_max(2),
+            dlt.note("Parquet files of 1,000,000 rows, ingested through ADBC")
+                .rounds_max(3),
         ],
         bars: vec![Bar::times(LAKE, 0.65, &[DUCKDB]), Bar::times(LAKE, 1.0, &[COPY])],
     })

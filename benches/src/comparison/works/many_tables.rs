@@ -2,6 +2,7 @@
 
 use super::LAKE;
 use crate::comparison::dataset::{self, MANY_ROWS};
+use crate::comparison::markdown::thousands;
 use crate::comparison::parquet_rows::parquet_rows;
 use crate::comparison::scene::{Project, Scene};
 use crate::comparison::work::{Bar, Contender, Limit, Work};
@@ -18,7 +19,7 @@ pub fn work(scene: &Scene) -> anyhow::Result<Work<'_>> {
     });
     Ok(Work {
         id: "many_tables",
-        title: format!("Extract: {tables} tables of {MANY_ROWS} rows each"),
+        title: format!("Extract: {} tables of {MANY_ROWS} rows each", thousands(tables)),
         contenders: vec![lake],
         bars: vec![Bar::new(
             LAKE,

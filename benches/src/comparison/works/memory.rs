@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::run;
 use crate::comparison::dataset::{self, LARGE_ROWS, WIDE_COLUMNS};
+use crate::comparison::markdown::thousands;
 use crate::comparison::measure::Measured;
 use crate::comparison::parquet_rows::ensure_parquet_rows;
 use crate::comparison::scene::{Project, Scene, TARGET};
@@ -38,7 +39,7 @@ pub fn work(scene: &Scene) -> anyhow::Result<Work<'_>> {
         contenders: Vec::new(),
         bars: Vec::new(),
     };
-    let lineitem = |case: &Case<'_>| format!("lineitem, {} rows", case.rows);
+    let lineitem = |case: &Case<'_>| format!("lineitem, {} rows", thousands(case.rows));
     let tenth = case(scene, "tpch", "lineitem_tenth")?;
     add(scene, &mut work, lineitem(&tenth), tenth, true);
     let whole = case(scene, "tpch", "lineitem")?;
@@ -52,7 +53,7 @@ pub fn work(scene: &Scene) -> anyhow::Result<Work<'_>> {
     add(
         scene,
         &mut work,
-        format!("{WIDE_COLUMNS} columns, {} rows", wide.rows),
+        format!("{WIDE_COLUMNS} columns, {} rows", thousands(wide.rows)),
         wide,
         true,
     );
