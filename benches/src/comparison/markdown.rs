@@ -46,7 +46,7 @@ fn write(report: &Report, out: &mut String) -> std::fmt::Result {
     let machine = &report.machine;
     writeln!(
         out,
-        "`cargo run --release -p lake-bench -- peers` ({}), TPC-H's scale factor {}, {} rounds.\n",
+        "`cargo run --release -p lake-bench -- peers` ({}), TPC-H's scale factor {}, rounds: {}.\n",
         report.date, report.scale, report.rounds
     )?;
     writeln!(
