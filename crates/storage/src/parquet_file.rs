@@ -2,16 +2,18 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::disk::{self, io};
+use crate::encoding::set_encodings;
 use crate::{Error, Result};
 
 /// A row group is closed at this many encoded bytes: it is what a writer holds in memory.
@@ -25,7 +27,10 @@ const BATCH_ROWS_MAX: usize = 8192;
 /// One Parquet file being written.
 pub struct FileWriter {
     path: PathBuf,
-    writer: ArrowWriter<File>,
+    schema: SchemaRef,
+    file: Arc<File>,
+    /// From the first batch on, by which the encodings are chosen.
+    writer: Option<ArrowWriter<Arc<File>>>,
 }
 
 /// A finished, synced Parquet file that no table has yet.
@@ -48,12 +53,11 @@ impl FileWriter {
         if let Some(parent) = path.parent() {
             disk::create_dir_all(parent)?;
         }
-        let file = File::create(path).map_err(io("create", path))?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(parquet_properties(schema)))
-            .map_err(parquet_error("write", path))?;
         Ok(Self {
             path: path.into(),
-            writer,
+            schema: schema.clone(),
+            file: Arc::new(File::create(path).map_err(io("create", path))?),
+            writer: None,
         })
     }
 
@@ -62,12 +66,25 @@ impl FileWriter {
     /// # Errors
     /// [`Error::Parquet`], e.g. when the disk is full.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.writer.write(batch).map_err(parquet_error("write", &self.path))
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let properties = set_encodings(base_properties(&self.schema), batch);
+                let writer = self.open(properties)?;
+                self.writer.insert(writer)
+            }
+        };
+        writer.write(batch).map_err(parquet_error("write", &self.path))
+    }
+
+    fn open(&self, properties: WriterPropertiesBuilder) -> Result<ArrowWriter<Arc<File>>> {
+        let (file, schema) = (self.file.clone(), self.schema.clone());
+        ArrowWriter::try_new(file, schema, Some(properties.build())).map_err(parquet_error("write", &self.path))
     }
 
     /// Bytes written to disk so far.
     pub fn bytes_written(&self) -> u64 {
-        self.writer.bytes_written() as u64
+        self.writer.as_ref().map_or(0, |writer| writer.bytes_written() as u64)
     }
 
     /// Writes the footer and syncs the file.
@@ -75,10 +92,13 @@ impl FileWriter {
     /// # Errors
     /// [`Error::Parquet`] or [`Error::Io`].
     pub fn finish(mut self) -> Result<WrittenFile> {
-        let footer = self.writer.finish().map_err(parquet_error("write", &self.path))?;
-        let file = self.writer.inner();
-        file.sync_all().map_err(io("sync", &self.path))?;
-        let bytes = file.metadata().map_err(io("read", &self.path))?.len();
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => self.open(base_properties(&self.schema))?,
+        };
+        let footer = writer.finish().map_err(parquet_error("write", &self.path))?;
+        self.file.sync_all().map_err(io("sync", &self.path))?;
+        let bytes = self.file.metadata().map_err(io("read", &self.path))?.len();
         Ok(WrittenFile {
             path: self.path,
             rows: u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default(),
@@ -95,17 +115,19 @@ impl FileWriter {
 /// Floating-point columns have no statistics. Those of Parquet leave NaN out, while SQL engines, ours
 /// among them, order it above all numbers: a filter would pass over the row groups that hold it.
 pub fn parquet_properties(schema: &SchemaRef) -> WriterProperties {
+    base_properties(schema).build()
+}
+
+fn base_properties(schema: &SchemaRef) -> WriterPropertiesBuilder {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
         .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into());
     let columns = schema.fields().iter().filter_map(|field| floating_column(field));
-    columns
-        .fold(properties, |properties, column| {
-            properties.set_column_statistics_enabled(column, EnabledStatistics::None)
-        })
-        .build()
+    columns.fold(properties, |properties, column| {
+        properties.set_column_statistics_enabled(column, EnabledStatistics::None)
+    })
 }
 
 /// The path of the numbers of a floating-point field, or of a list of them.
@@ -184,8 +206,6 @@ fn parquet_error(action: &'static str, path: &Path) -> impl FnOnce(parquet::erro
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Array, Float64Array, Int32Array, ListArray};
     use arrow::datatypes::{Float64Type, Schema};
 
