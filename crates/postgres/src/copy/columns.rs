@@ -263,8 +263,22 @@ impl Bytes {
     }
 
     fn append(&mut self, fields: Fields<'_>) {
+        /// Up to so many bytes are copied as these many, which takes a third of the time.
+        const SHORT: usize = 32;
         self.offsets.reserve(fields.len());
-        fields.iter().for_each(|field| self.push(field.unwrap_or_default()));
+        for place in fields.places {
+            let from = &fields.data[place.begin as usize..];
+            let length = place.length.max(0) as usize;
+            match from.first_chunk::<SHORT>() {
+                Some(short) if length <= SHORT => {
+                    let end = self.data.len() + length;
+                    self.data.extend_from_slice(short);
+                    self.data.truncate(end);
+                }
+                _ => self.data.extend_from_slice(&from[..length]),
+            }
+            self.offsets.push(self.data.len() as i32);
+        }
     }
 
     fn append_text(&mut self, fields: Fields<'_>) -> Result<(), Refused> {
