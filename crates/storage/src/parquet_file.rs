@@ -5,27 +5,30 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::disk::{self, io};
-use crate::{Error, Result};
+use crate::memory::Alone;
+use crate::row_groups::RowGroups;
+use crate::{Error, Memory, Result};
 
-/// A row group is closed at this many encoded bytes: it is what a writer holds in memory.
-const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
-/// … or at this many rows, so that readers can skip within files of narrow tables.
-const ROW_GROUP_ROWS_MAX: usize = 1 << 20;
-/// A batch read back, or handed over by a source, aims at no more bytes than this.
-pub const BATCH_BYTES_MAX: usize = 8 << 20;
+/// For what is written by others in these properties: `RowGroups` has a bound of its own.
+const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
+/// A column's page, and its dictionary. All columns together have as much as 16 such: a writer holds one
+/// of each, a reader too.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+const PAGES_BYTES_MAX: usize = 16 << 20;
+const PAGE_BYTES_MIN: usize = 16 << 10;
 const BATCH_ROWS_MAX: usize = 8192;
 
 /// One Parquet file being written.
 pub struct FileWriter {
     path: PathBuf,
-    writer: ArrowWriter<File>,
+    writer: RowGroups<File>,
 }
 
 /// A finished, synced Parquet file that no table has yet.
@@ -44,12 +47,13 @@ impl FileWriter {
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Parquet`], naming the file.
-    pub fn create(path: &Path, schema: &SchemaRef) -> Result<Self> {
+    pub fn create(path: &Path, schema: &SchemaRef, memory: &Memory) -> Result<Self> {
         if let Some(parent) = path.parent() {
             disk::create_dir_all(parent)?;
         }
         let file = File::create(path).map_err(io("create", path))?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(parquet_properties(schema)))
+        let properties = parquet_properties(schema);
+        let writer = RowGroups::new(file, schema.clone(), properties, memory.row_group_bytes())
             .map_err(parquet_error("write", path))?;
         Ok(Self {
             path: path.into(),
@@ -95,10 +99,13 @@ impl FileWriter {
 /// Floating-point columns have no statistics. Those of Parquet leave NaN out, while SQL engines, ours
 /// among them, order it above all numbers: a filter would pass over the row groups that hold it.
 pub fn parquet_properties(schema: &SchemaRef) -> WriterProperties {
+    let columns = schema.fields().len().max(1);
+    let page_bytes = (PAGES_BYTES_MAX / columns).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_data_page_size_limit(page_bytes)
+        .set_dictionary_page_size_limit(page_bytes)
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
         .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into());
     let columns = schema.fields().iter().filter_map(|field| floating_column(field));
     columns
@@ -123,35 +130,51 @@ fn floating_column(field: &Field) -> Option<ColumnPath> {
 pub struct BatchReader {
     files: std::vec::IntoIter<PathBuf>,
     current: Option<(PathBuf, ParquetRecordBatchReader)>,
+    memory: Memory,
+    /// While the rows of the current file are larger than a batch.
+    alone: Option<Alone>,
 }
 
 impl BatchReader {
-    /// Reads `files` in their order; each batch holds about [`BATCH_BYTES_MAX`] bytes at the most.
-    pub fn new(files: Vec<PathBuf>) -> Self {
+    /// Reads `files` in their order; each batch holds about as many bytes as a worker's part of the
+    /// memory has for it, or one row. Where rows are larger, it waits until no other reader has such.
+    pub fn new(files: Vec<PathBuf>, memory: &Memory) -> Self {
         Self {
             files: files.into_iter(),
             current: None,
+            memory: memory.clone(),
+            alone: None,
         }
     }
 
-    fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
+    fn open(&mut self, path: &Path) -> Result<ParquetRecordBatchReader> {
         let file = File::open(path).map_err(io("read", path))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_error("read", path))?;
         // The widest row group decides, so that rows of megabytes come a few at a time.
-        let row_bytes = builder
-            .metadata()
-            .row_groups()
-            .iter()
-            .map(|group| group.total_byte_size() / group.num_rows().max(1))
-            .max()
-            .unwrap_or(1)
-            .max(1);
-        let rows = (BATCH_BYTES_MAX as i64 / row_bytes).clamp(1, BATCH_ROWS_MAX as i64) as usize;
+        let groups = builder.metadata().row_groups().iter();
+        let row_bytes = groups.map(row_bytes).max().unwrap_or_default().max(1);
+        let batch_bytes = self.memory.batch_bytes() as u64;
+        self.alone = None;
+        if row_bytes > batch_bytes {
+            self.alone = futures::executor::block_on(self.memory.alone());
+        }
+        let rows = (batch_bytes / row_bytes).clamp(1, BATCH_ROWS_MAX as u64) as usize;
         builder
             .with_batch_size(rows)
             .build()
             .map_err(parquet_error("read", path))
     }
+}
+
+/// The bytes of a row group's average row, as it is in memory.
+fn row_bytes(group: &RowGroupMetaData) -> u64 {
+    let column_bytes = |column: &ColumnChunkMetaData| {
+        // A dictionary has each value once, and a batch each time.
+        let values = column.unencoded_byte_array_data_bytes().unwrap_or_default();
+        values.max(column.uncompressed_size()) as u64
+    };
+    let bytes: u64 = group.columns().iter().map(column_bytes).sum();
+    bytes / (group.num_rows().max(1) as u64)
 }
 
 impl Iterator for BatchReader {
@@ -166,7 +189,7 @@ impl Iterator for BatchReader {
                 }
             }
             let path = self.files.next()?;
-            match Self::open(&path) {
+            match self.open(&path) {
                 Ok(reader) => self.current = Some((path, reader)),
                 Err(error) => return Some(Err(error)),
             }
@@ -186,7 +209,7 @@ fn parquet_error(action: &'static str, path: &Path) -> impl FnOnce(parquet::erro
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Array, Float64Array, Int32Array, ListArray};
+    use arrow::array::{Array, Float64Array, Int32Array, ListArray, StringArray};
     use arrow::datatypes::{Float64Type, Schema};
 
     use super::*;
@@ -206,12 +229,32 @@ mod tests {
         ];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");
-        let mut writer = FileWriter::create(&path, &schema).unwrap();
+        let mut writer = FileWriter::create(&path, &schema, &Memory::default()).unwrap();
         writer.write(&RecordBatch::try_new(schema, columns).unwrap()).unwrap();
         writer.finish().unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
         let row_group = reader.metadata().row_group(0);
         let with_statistics = row_group.columns().iter().map(|column| column.statistics().is_some());
         assert_eq!(with_statistics.collect::<Vec<_>>(), [false, false, true]);
+    }
+
+    #[test]
+    fn batches_and_row_groups_are_bounded_in_bytes() {
+        let memory = Memory::new(crate::MemorySize::MIN, 1);
+        let megabyte = "x".repeat(1_000_000); // a dictionary has it once
+        let column: Arc<dyn Array> = Arc::new(StringArray::from_iter_values([megabyte.as_str(); 4]));
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let mut writer = FileWriter::create(&path, &batch.schema(), &memory).unwrap();
+        for _ in 0..15 {
+            writer.write(&batch).unwrap();
+        }
+        assert_eq!(writer.finish().unwrap().rows, 60);
+        let footer = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let groups = footer.metadata().row_groups().iter();
+        assert_eq!(groups.map(RowGroupMetaData::num_rows).collect::<Vec<_>>(), [24, 24, 12]);
+        let read = BatchReader::new(vec![path], &memory).map(|batch| batch.unwrap().num_rows());
+        assert_eq!(read.collect::<Vec<_>>(), [2; 30]);
     }
 }

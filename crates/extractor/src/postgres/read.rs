@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt as _;
 use lake_postgres::copy::CopyDecoder;
 use lake_postgres::{Connection, Error as PgError};
-use lake_storage::{BATCH_BYTES_MAX, DayWriter, WrittenFile};
+use lake_storage::{DayWriter, WrittenFile};
 
 use super::PostgresSource;
 use super::own_thread::on_own_thread;
@@ -139,9 +139,15 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
 
         let mut decoder = CopyDecoder::new(table.schema.clone(), &table.codecs);
         let mut writer = self.day.file(&table.name, &table.schema, piece.number)?;
+        let batch_bytes_max = self.day.memory().batch_bytes();
         while let Some(chunk) = stream.next().await {
-            decoder.feed(&chunk.map_err(PgError::query("read it"))?)?;
-            if decoder.batch_bytes() >= BATCH_BYTES_MAX || decoder.batch_rows() >= BATCH_ROWS_MAX {
+            let chunk = chunk.map_err(PgError::query("read it"))?;
+            let _alone = match chunk.len() > batch_bytes_max {
+                true => self.day.memory().alone().await,
+                false => None,
+            };
+            decoder.feed(&chunk)?;
+            if decoder.batch_bytes() >= batch_bytes_max || decoder.batch_rows() >= BATCH_ROWS_MAX {
                 self.flush(&mut decoder, &mut writer)?;
                 if self.failed.load(Ordering::Relaxed) {
                     return Ok(None);
