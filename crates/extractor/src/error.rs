@@ -89,8 +89,8 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
-    /// The rows that a COPY sent are not those that the server counts in the same snapshot.
-    #[error("the server counts {counted} rows in its snapshot, but {decoded} arrived")]
+    /// The rows that arrived of a COPY are not those that the server says it sent.
+    #[error("the server sent {counted} rows, but {decoded} arrived")]
     RowCount {
         /// The server's count.
         counted: u64,

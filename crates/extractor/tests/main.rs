@@ -3,6 +3,7 @@
 
 mod csv_bad_rows;
 mod csv_days;
+mod postgres_connection;
 mod postgres_snapshot;
 mod postgres_tables;
 mod postgres_types;
@@ -21,8 +22,11 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new(sql: &str) -> Self {
+        Self::on(PostgresServer::shared().unwrap(), sql).await
+    }
+
+    pub(crate) async fn on(server: &PostgresServer, sql: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = PostgresServer::shared().unwrap();
         let url = server.fresh_database().await.unwrap();
         let fixture = Self {
             lake: Lake::at(&folder.path().join("lake")).unwrap(),
@@ -55,6 +59,15 @@ impl Fixture {
     }
 
     pub(crate) async fn extract_with(&self, jobs: usize, tables: &[&str]) -> Result<ExtractReport, Error> {
+        self.extract_source(self.source.clone(), jobs, tables).await
+    }
+
+    pub(crate) async fn extract_source(
+        &self,
+        source: PostgresSource,
+        jobs: usize,
+        tables: &[&str],
+    ) -> Result<ExtractReport, Error> {
         let request = Request {
             date: day(),
             run: RunId::new(),
@@ -62,7 +75,7 @@ impl Fixture {
             tables: tables.iter().map(ToString::to_string).collect(),
             jobs,
         };
-        extract(&self.lake, &Source::Postgres(self.source.clone()), &request, |_| {}).await
+        extract(&self.lake, &Source::Postgres(source), &request, |_| {}).await
     }
 
     /// A table's day as one batch.

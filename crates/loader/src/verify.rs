@@ -5,9 +5,7 @@
 //! The target is read in one snapshot, so a load under way shows as the old day or the new.
 
 use std::fmt;
-use std::pin::pin;
 
-use futures::StreamExt as _;
 use lake_postgres::copy::{CopyDigest, Digest};
 use lake_postgres::{
     CatalogColumn, ColumnCodec, Connection, Error as PgError, TypeCatalog, postgres_type_for, quote_identifier,
@@ -234,11 +232,11 @@ async fn lake_digest(stream: CopyStream, plan: &TablePlan) -> Result<Digest> {
 }
 
 async fn target_digest(connection: &Connection, sql: &str, plan: &TablePlan) -> Result<Digest> {
-    let read_error = || PgError::query(format!("read {} of the target", plan.target));
-    let mut stream = pin!(connection.copy_out(sql).await.map_err(read_error())?);
+    let action = format!("read {} of the target", plan.target);
+    let mut stream = connection.copy_out(sql, &action).await?;
     let mut digest = CopyDigest::new(plan.columns.len());
-    while let Some(chunk) = stream.next().await {
-        digest.feed(&chunk.map_err(read_error())?)?;
+    while let Some(rows) = stream.next().await? {
+        digest.feed(rows)?;
     }
     Ok(digest.end()?)
 }

@@ -3,16 +3,15 @@
 use std::fmt;
 use std::pin::Pin;
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::tap::{Tap, Tapped};
+use crate::tls::Connector;
 use crate::{Error, Result};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -71,8 +70,9 @@ impl fmt::Display for Endpoint {
 
 /// A session on a server.
 pub struct Connection {
-    client: Client,
+    pub(crate) client: Client,
     endpoint: Endpoint,
+    pub(crate) tap: Tap,
 }
 
 impl std::ops::Deref for Connection {
@@ -94,40 +94,31 @@ impl Connection {
     /// [`Error::Url`], [`Error::Tls`] or [`Error::Connect`]; none of them shows the password.
     pub async fn open(url: &str, application_name: &str) -> Result<Self> {
         let Target {
-            config,
+            mut config,
             verify,
             root_certificates,
         } = Target::parse(url, application_name)?;
         let endpoint = Endpoint::of(&config);
-        let tls = tls_connector(verify, root_certificates.as_deref()).map_err(|reason| Error::Tls {
+        let tap = Tap::default();
+        let connector = Connector::new(&mut config, verify, root_certificates.as_deref(), tap.clone());
+        let connector = connector.map_err(|reason| Error::Tls {
             endpoint: endpoint.clone(),
             reason,
         })?;
-        let connect_error = |error: tokio_postgres::Error| {
-            let reason = reason(&error);
-            Error::Connect {
-                hint: hint(&error, &reason, &endpoint),
-                endpoint: endpoint.clone().into(),
-                reason,
-            }
-        };
-        let (client, connection): (Client, Driver) = if is_local(&config) {
-            let (client, connection) = config.connect(NoTls).await.map_err(connect_error)?;
-            (client, Box::pin(connection))
-        } else {
-            let (client, connection) = config.connect(tls).await.map_err(connect_error)?;
-            (client, Box::pin(connection))
-        };
+        let (client, connection) = connect(config, connector, &endpoint, &tap).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended"); // the query under way reports it
             }
         });
-        client.batch_execute(SESSION_SETTINGS).await.map_err(connect_error)?;
+        client
+            .batch_execute(SESSION_SETTINGS)
+            .await
+            .map_err(refused(&endpoint))?;
         if let Err(error) = client.batch_execute(CLIENT_CHECK).await {
             tracing::debug!(%error, "the server does not watch for clients that are gone");
         }
-        Ok(Self { client, endpoint })
+        Ok(Self { client, endpoint, tap })
     }
 
     /// Where the connection goes.
@@ -139,13 +130,48 @@ impl Connection {
 /// What keeps a client's connection going.
 type Driver = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
 
+async fn connect(config: Config, connector: Connector, endpoint: &Endpoint, tap: &Tap) -> Result<(Client, Driver)> {
+    #[cfg(unix)]
+    if is_local(&config) {
+        return connect_locally(config, endpoint, tap).await;
+    }
+    let (client, connection) = config.connect(connector).await.map_err(refused(endpoint))?;
+    Ok((client, Box::pin(connection)))
+}
+
 /// Whether all hosts are sockets of this machine: they have no TLS, in libpq neither, and their paths
 /// are no names for a certificate.
+#[cfg(unix)]
 fn is_local(config: &Config) -> bool {
-    #[cfg(unix)]
-    return config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_))) && config.get_hostaddrs().is_empty();
-    #[cfg(not(unix))]
-    return false;
+    config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_))) && config.get_hostaddrs().is_empty()
+}
+
+/// Tries the sockets in turn. The client library calls no connector for them, so it gets one that is
+/// connected, and has its tap.
+#[cfg(unix)]
+async fn connect_locally(mut config: Config, endpoint: &Endpoint, tap: &Tap) -> Result<(Client, Driver)> {
+    config.ssl_mode(SslMode::Disable);
+    let timeout = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+    let mut failure = None;
+    for (number, host) in config.get_hosts().iter().enumerate() {
+        let Host::Unix(folder) = host else { continue };
+        let ports = config.get_ports();
+        let port = ports.get(number).or(ports.first()).copied().unwrap_or(5432);
+        let socket = UnixStream::connect(folder.join(format!(".s.PGSQL.{port}")));
+        let attempt = match tokio::time::timeout(timeout, socket).await {
+            Ok(Ok(socket)) => {
+                let connected = config.connect_raw(Tapped::new(socket, tap.clone()), NoTls).await;
+                connected.map_err(refused(endpoint))
+            }
+            Ok(Err(error)) => Err(unreachable_at(endpoint, error.to_string())),
+            Err(_) => Err(unreachable_at(endpoint, "connection timed out".into())),
+        };
+        match attempt {
+            Ok((client, connection)) => return Ok((client, Box::pin(connection))),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| unreachable_at(endpoint, "no socket is named".into())))
 }
 
 struct Target {
@@ -228,95 +254,37 @@ fn reason(error: &tokio_postgres::Error) -> String {
     cause.to_string()
 }
 
-fn hint(error: &tokio_postgres::Error, reason: &str, endpoint: &Endpoint) -> String {
+fn refused(endpoint: &Endpoint) -> impl Fn(tokio_postgres::Error) -> Error {
     use tokio_postgres::error::SqlState;
-    let advice = match error.code() {
-        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
-            "check the user and the password in the URL"
+    move |error| {
+        let reason = reason(&error);
+        let advice = match error.code() {
+            Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+                "; check the user and the password in the URL"
+            }
+            Some(&SqlState::INVALID_CATALOG_NAME) => "; check the database's name in the URL",
+            Some(&SqlState::TOO_MANY_CONNECTIONS) => "; the server has no connection left: run with fewer --jobs",
+            Some(_) => "",
+            None if reason.contains("password missing") => "; the server asks for a password, and the URL has none",
+            None if reason.contains("TLS") => {
+                "; the server has no TLS: leave `sslmode` out of the URL, or set it to prefer"
+            }
+            None => return unreachable_at(endpoint, reason),
+        };
+        Error::Connect {
+            endpoint: endpoint.clone().into(),
+            reason,
+            hint: advice.into(),
         }
-        Some(&SqlState::INVALID_CATALOG_NAME) => "check the database's name in the URL",
-        Some(&SqlState::TOO_MANY_CONNECTIONS) => "the server has no connection left: run with fewer --jobs",
-        Some(_) => return String::new(),
-        None if reason.contains("password missing") => "the server asks for a password, and the URL has none",
-        None if reason.contains("TLS") => "the server has no TLS: leave `sslmode` out of the URL, or set it to prefer",
-        None => {
-            let Endpoint { host, port, .. } = endpoint;
-            return format!("; is the server running, and can this machine reach {host}:{port}?");
-        }
-    };
-    format!("; {advice}")
+    }
 }
 
-fn tls_connector(verify: bool, root_certificates: Option<&str>) -> std::result::Result<MakeRustlsConnect, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let config = if verify {
-        builder
-            .with_root_certificates(root_store(root_certificates)?)
-            .with_no_client_auth()
-    } else {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth()
-    };
-    Ok(MakeRustlsConnect::new(config))
-}
-
-fn root_store(file: Option<&str>) -> std::result::Result<RootCertStore, String> {
-    use rustls::pki_types::pem::PemObject as _;
-    let mut roots = RootCertStore::empty();
-    let certificates: Vec<CertificateDer<'static>> = match file {
-        Some(file) if file != "system" => CertificateDer::pem_file_iter(file)
-            .and_then(Iterator::collect)
-            .map_err(|error| format!("cannot read the certificates in {file}: {error}"))?,
-        _ => rustls_native_certs::load_native_certs().certs,
-    };
-    let (added, _) = roots.add_parsable_certificates(certificates);
-    if added == 0 {
-        return Err("no root certificate found: name a file with sslrootcert in the URL".into());
-    }
-    Ok(roots)
-}
-
-/// libpq's `require`: encryption without a look at who is at the other end.
-#[derive(Debug)]
-struct AnyCertificate(Arc<rustls::crypto::CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+fn unreachable_at(endpoint: &Endpoint, reason: String) -> Error {
+    let Endpoint { host, port, .. } = endpoint;
+    Error::Connect {
+        hint: format!("; is the server running, and can this machine reach {host}:{port}?"),
+        endpoint: endpoint.clone().into(),
+        reason,
     }
 }
 

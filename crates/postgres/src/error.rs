@@ -46,6 +46,9 @@ pub enum Error {
         /// Rows decoded before, from this stream.
         row: u64,
     },
+    /// A COPY whose end does not tell how many rows it had.
+    #[error("the server ended its COPY without a row count: is there a proxy between that changes messages?")]
+    Uncounted,
     /// A value that its column's Arrow type can't hold.
     #[error(
         "column {column}: the value {value} can't be held as {data_type}; carry the column as text with `columns: {{{}: text}}`",

@@ -7,13 +7,17 @@ mod catalog;
 mod char_text;
 mod connect;
 pub mod copy;
+mod copy_out;
 mod error;
 mod ident;
 mod numeric;
+mod tap;
+mod tls;
 mod types;
 
 pub use catalog::{CatalogColumn, columns};
 pub use connect::{Connection, Endpoint};
+pub use copy_out::CopyOut;
 pub use error::{Error, Result};
 pub use ident::{NamePart, parse_name, quote_identifier, quote_literal, quote_qualified};
 pub use tokio_postgres;

@@ -25,19 +25,58 @@ pub(crate) const POWERS_OF_TEN: [i128; 39] = powers_of_ten();
 /// `None` for NaN and the infinities, for digits beyond the scale, for values of more than
 /// `precision` digits (at most 38), and for bytes that are no numeric.
 pub(crate) fn decode(raw: &[u8], precision: u8, scale: u8) -> Option<i128> {
-    let word = |i: usize| Some(u16::from_be_bytes(raw.get(2 * i..2 * i + 2)?.try_into().ok()?));
-    let (count, weight, sign) = (word(0)?, word(1)? as i16, word(2)?);
-    if sign != POSITIVE && sign != NEGATIVE || raw.len() != 8 + 2 * usize::from(count) {
+    let (header, digits) = raw.split_first_chunk::<8>()?;
+    let word = |i: usize| u16::from_be_bytes([header[2 * i], header[2 * i + 1]]);
+    let (count, weight, sign) = (word(0), word(1) as i16, word(2));
+    if sign != POSITIVE && sign != NEGATIVE || digits.len() != 2 * usize::from(count) {
         return None;
     }
-    let mut value: i128 = 0;
-    for i in 0..usize::from(count) {
-        let digit = i128::from(word(4 + i)?);
+    let digits = digits
+        .chunks_exact(2)
+        .map(|digit| u16::from_be_bytes([digit[0], digit[1]]));
+    // The decimal places between the unit of the last digit and the unit of the result.
+    let places = 4 * (i32::from(weight) + 1 - i32::from(count)) + i32::from(scale);
+    let value = if count <= 4 && (-3..=22).contains(&places) {
+        decode_few(digits, places)?
+    } else {
+        decode_many(digits, 4 * i32::from(weight) + i32::from(scale))?
+    };
+    // Arrow would take a longer value, and Parquet cut its bytes to those of the type.
+    if value >= *POWERS_OF_TEN.get(usize::from(precision))? {
+        return None;
+    }
+    Some(if sign == NEGATIVE { -value } else { value })
+}
+
+/// Adds up to four digits, which fit 64 bits, before the last of them is shifted by `places`: from 3 to
+/// the right to 22 to the left.
+#[inline]
+fn decode_few(digits: impl Iterator<Item = u16>, places: i32) -> Option<i128> {
+    let mut value: u64 = 0;
+    for digit in digits {
         if digit > 9999 {
             return None;
         }
-        // The decimal places between this digit's unit and the unit of the result.
-        let places = 4 * (i32::from(weight) - i as i32) + i32::from(scale);
+        value = value * 10_000 + u64::from(digit);
+    }
+    // The divisors are constants: no division is done.
+    match places {
+        -3 if value % 1000 == 0 => Some((value / 1000).into()),
+        -2 if value % 100 == 0 => Some((value / 100).into()),
+        -1 if value % 10 == 0 => Some((value / 10).into()),
+        0.. => Some(i128::from(value) * POWERS_OF_TEN[places as usize]),
+        _ => None,
+    }
+}
+
+/// Adds digits one after the other; `places` are those between the first one's unit and the result's.
+fn decode_many(digits: impl Iterator<Item = u16>, mut places: i32) -> Option<i128> {
+    let mut value: i128 = 0;
+    for digit in digits {
+        let digit = i128::from(digit);
+        if digit > 9999 {
+            return None;
+        }
         let term = if places >= 0 {
             digit.checked_mul(
                 *POWERS_OF_TEN
@@ -56,12 +95,9 @@ pub(crate) fn decode(raw: &[u8], precision: u8, scale: u8) -> Option<i128> {
             return None;
         };
         value = value.checked_add(term)?;
+        places -= 4;
     }
-    // Arrow would take a longer value, and Parquet cut its bytes to those of the type.
-    if value >= *POWERS_OF_TEN.get(usize::from(precision))? {
-        return None;
-    }
-    Some(if sign == NEGATIVE { -value } else { value })
+    Some(value)
 }
 
 /// Appends an integer scaled by 10^`scale` as a `numeric` that displays `scale` decimal places.
@@ -126,6 +162,28 @@ mod tests {
         let mut raw = BytesMut::new();
         encode(value, scale, &mut raw);
         decode(&raw, 38, scale)
+    }
+
+    /// The way of few digits is one of speed only.
+    #[test]
+    fn few_digits_are_added_as_many_are() {
+        for digits in [
+            &[][..],
+            &[0],
+            &[7],
+            &[1200],
+            &[9999; 4],
+            &[1, 0, 0, 3000],
+            &[0, 0, 5, 10_000],
+        ] {
+            for places in -3..=22 {
+                assert_eq!(
+                    decode_few(digits.iter().copied(), places),
+                    decode_many(digits.iter().copied(), places + 4 * (digits.len() as i32 - 1)),
+                    "{digits:?} at {places}"
+                );
+            }
+        }
     }
 
     #[test]

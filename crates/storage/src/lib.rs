@@ -22,6 +22,7 @@ mod bad_rows;
 mod commit;
 mod date;
 mod disk;
+mod encoding;
 mod error;
 mod evolution;
 mod lake;

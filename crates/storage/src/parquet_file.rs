@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::disk::{self, io};
 use crate::memory::Alone;
-use crate::row_groups::RowGroups;
+use crate::row_groups::{self, RowGroups};
 use crate::{Error, Memory, Result};
 
 /// For what is written by others in these properties: `RowGroups` has a bound of its own.
@@ -23,7 +24,7 @@ const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 const PAGE_BYTES_MAX: usize = 1 << 20;
 const PAGES_BYTES_MAX: usize = 16 << 20;
 const PAGE_BYTES_MIN: usize = 16 << 10;
-const BATCH_ROWS_MAX: usize = 8192;
+const BATCH_ROWS_MAX: u64 = 8192;
 
 /// One Parquet file being written.
 pub struct FileWriter {
@@ -52,8 +53,7 @@ impl FileWriter {
             disk::create_dir_all(parent)?;
         }
         let file = File::create(path).map_err(io("create", path))?;
-        let properties = parquet_properties(schema);
-        let writer = RowGroups::new(file, schema.clone(), properties, memory.row_group_bytes())
+        let writer = RowGroups::new(file, schema.clone(), base_properties(schema), memory.row_group_bytes())
             .map_err(parquet_error("write", path))?;
         Ok(Self {
             path: path.into(),
@@ -99,6 +99,10 @@ impl FileWriter {
 /// Floating-point columns have no statistics. Those of Parquet leave NaN out, while SQL engines, ours
 /// among them, order it above all numbers: a filter would pass over the row groups that hold it.
 pub fn parquet_properties(schema: &SchemaRef) -> WriterProperties {
+    base_properties(schema).build()
+}
+
+fn base_properties(schema: &SchemaRef) -> WriterPropertiesBuilder {
     let columns = schema.fields().len().max(1);
     let page_bytes = (PAGES_BYTES_MAX / columns).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
     let properties = WriterProperties::builder()
@@ -108,11 +112,9 @@ pub fn parquet_properties(schema: &SchemaRef) -> WriterProperties {
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
         .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into());
     let columns = schema.fields().iter().filter_map(|field| floating_column(field));
-    columns
-        .fold(properties, |properties, column| {
-            properties.set_column_statistics_enabled(column, EnabledStatistics::None)
-        })
-        .build()
+    columns.fold(properties, |properties, column| {
+        properties.set_column_statistics_enabled(column, EnabledStatistics::None)
+    })
 }
 
 /// The path of the numbers of a floating-point field, or of a list of them.
@@ -129,10 +131,21 @@ fn floating_column(field: &Field) -> Option<ColumnPath> {
 /// Reads files one after another as one sequence of batches.
 pub struct BatchReader {
     files: std::vec::IntoIter<PathBuf>,
-    current: Option<(PathBuf, ParquetRecordBatchReader)>,
+    current: Option<OpenFile>,
     memory: Memory,
-    /// While the rows of the current file are larger than a batch.
+    /// While the rows of a row group are larger than a batch.
     alone: Option<Alone>,
+}
+
+struct OpenFile {
+    path: PathBuf,
+    file: File,
+    footer: ArrowReaderMetadata,
+    /// Bytes of each row group's average row.
+    row_bytes: Vec<u64>,
+    next_row_group: usize,
+    /// Of the row group at hand.
+    batches: Option<ParquetRecordBatchReader>,
 }
 
 impl BatchReader {
@@ -147,53 +160,68 @@ impl BatchReader {
         }
     }
 
-    fn open(&mut self, path: &Path) -> Result<ParquetRecordBatchReader> {
-        let file = File::open(path).map_err(io("read", path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_error("read", path))?;
-        // The widest row group decides, so that rows of megabytes come a few at a time.
-        let groups = builder.metadata().row_groups().iter();
-        let row_bytes = groups.map(row_bytes).max().unwrap_or_default().max(1);
-        let batch_bytes = self.memory.batch_bytes() as u64;
-        self.alone = None;
-        if row_bytes > batch_bytes {
-            self.alone = futures::executor::block_on(self.memory.alone());
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let current = match &mut self.current {
+                Some(current) => current,
+                None => match self.files.next() {
+                    Some(path) => self.current.insert(OpenFile::open(path)?),
+                    None => return Ok(None),
+                },
+            };
+            if let Some(batch) = current.batches.as_mut().and_then(Iterator::next) {
+                let batch = batch.map_err(|error| parquet_error("read", &current.path)(error.into()))?;
+                return Ok(Some(batch));
+            }
+            self.alone = None;
+            if !current.begin_row_group(&self.memory, &mut self.alone)? {
+                self.current = None;
+            }
         }
-        let rows = (batch_bytes / row_bytes).clamp(1, BATCH_ROWS_MAX as u64) as usize;
-        builder
-            .with_batch_size(rows)
-            .build()
-            .map_err(parquet_error("read", path))
     }
 }
 
-/// The bytes of a row group's average row, as it is in memory.
-fn row_bytes(group: &RowGroupMetaData) -> u64 {
-    let column_bytes = |column: &ColumnChunkMetaData| {
-        // A dictionary has each value once, and a batch each time.
-        let values = column.unencoded_byte_array_data_bytes().unwrap_or_default();
-        values.max(column.uncompressed_size()) as u64
-    };
-    let bytes: u64 = group.columns().iter().map(column_bytes).sum();
-    bytes / (group.num_rows().max(1) as u64)
+impl OpenFile {
+    fn open(path: PathBuf) -> Result<Self> {
+        let file = File::open(&path).map_err(io("read", &path))?;
+        let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default());
+        let footer = footer.map_err(parquet_error("read", &path))?;
+        Ok(Self {
+            row_bytes: row_groups::row_bytes(footer.metadata()),
+            path,
+            file,
+            footer,
+            next_row_group: 0,
+            batches: None,
+        })
+    }
+
+    /// Goes on to the next row group; tells whether there is one.
+    fn begin_row_group(&mut self, memory: &Memory, alone: &mut Option<Alone>) -> Result<bool> {
+        let Some(row_bytes) = self.row_bytes.get(self.next_row_group) else {
+            return Ok(false);
+        };
+        let batch_bytes = memory.batch_bytes() as u64;
+        if *row_bytes > batch_bytes {
+            *alone = futures::executor::block_on(memory.alone());
+        }
+        let rows = (batch_bytes / (*row_bytes).max(1)).clamp(1, BATCH_ROWS_MAX);
+        let file = self.file.try_clone().map_err(io("read", &self.path))?;
+        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone())
+            .with_row_groups(vec![self.next_row_group])
+            .with_batch_size(rows as usize)
+            .build();
+        self.batches = Some(batches.map_err(parquet_error("read", &self.path))?);
+        self.next_row_group += 1;
+        Ok(true)
+    }
 }
 
 impl Iterator for BatchReader {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some((path, reader)) = &mut self.current {
-                match reader.next() {
-                    Some(batch) => return Some(batch.map_err(|e| parquet_error("read", path)(e.into()))),
-                    None => self.current = None,
-                }
-            }
-            let path = self.files.next()?;
-            match self.open(&path) {
-                Ok(reader) => self.current = Some((path, reader)),
-                Err(error) => return Some(Err(error)),
-            }
-        }
+        self.next_batch().transpose()
     }
 }
 
@@ -211,6 +239,7 @@ mod tests {
 
     use arrow::array::{Array, Float64Array, Int32Array, ListArray, StringArray};
     use arrow::datatypes::{Float64Type, Schema};
+    use parquet::file::metadata::RowGroupMetaData;
 
     use super::*;
 

@@ -39,27 +39,43 @@ impl Piece {
 pub(super) fn cut(tables: &[Table], jobs: usize, ctid_ranges: bool) -> Vec<Piece> {
     let mut pieces = Vec::with_capacity(tables.len());
     for (table, Table { bytes, heap, .. }) in tables.iter().enumerate() {
-        let count = if *heap && ctid_ranges { count(*bytes, jobs) } else { 1 };
-        let pages = bytes / PAGE_BYTES;
-        for number in 0..count {
-            let page = |number: u64| pages * number / count;
+        let sizes = if *heap && ctid_ranges {
+            sizes(*bytes, jobs)
+        } else {
+            vec![*bytes]
+        };
+        let mut first = 0;
+        for (number, &bytes) in sizes.iter().enumerate() {
+            let end = first + bytes;
             pieces.push(Piece {
                 table,
-                number: number as usize,
-                first_page: (number > 0).then(|| page(number)),
-                end_page: (number + 1 < count).then(|| page(number + 1)),
-                bytes: bytes / count,
+                number,
+                first_page: (number > 0).then_some(first / PAGE_BYTES),
+                end_page: (number + 1 < sizes.len()).then_some(end / PAGE_BYTES),
+                bytes,
             });
+            first = end;
         }
     }
     pieces.sort_by_key(|piece| std::cmp::Reverse(piece.bytes));
     pieces
 }
 
-fn count(bytes: u64, jobs: usize) -> u64 {
-    let for_files = bytes.div_ceil(PIECE_BYTES);
-    let for_workers = (jobs as u64).min(bytes / PIECE_BYTES_MIN);
-    for_files.max(for_workers).max(1)
+/// The pieces of a table of so many bytes: smaller and smaller ones, so that the workers, who are never
+/// equally fast, end at about the same time.
+fn sizes(bytes: u64, jobs: usize) -> Vec<u64> {
+    let mut sizes = Vec::new();
+    let mut left = bytes;
+    while left >= 2 * PIECE_BYTES_MIN {
+        let share = if jobs > 1 { left / (2 * jobs as u64) } else { left };
+        let size = share.clamp(PIECE_BYTES_MIN, PIECE_BYTES);
+        sizes.push(size);
+        left -= size;
+    }
+    if left > 0 || sizes.is_empty() {
+        sizes.push(left);
+    }
+    sizes
 }
 
 /// How many connections the pieces are worth.
@@ -68,4 +84,25 @@ pub(super) fn workers(pieces: &[Piece], jobs: usize) -> usize {
     let bytes: u64 = pieces.iter().map(|piece| piece.bytes).sum();
     let worth = 1 + (bytes / PIECE_BYTES_MIN) as usize + pieces.len() / PIECES_A_CONNECTION;
     worth.min(jobs).min(pieces.len()).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_as_large_as_files_may_be_and_get_smaller() {
+        let whole = |sizes: &[u64]| sizes.iter().sum::<u64>();
+        assert_eq!(sizes(0, 4), [0]);
+        assert_eq!(sizes(63 << 20, 4), [63 << 20]);
+        assert_eq!(sizes(600 << 20, 1), [256 << 20, 256 << 20, 88 << 20]);
+        for (bytes, jobs) in [(64 << 20, 2), (880 << 20, 2), (880 << 20, 16), (100 << 30, 4)] {
+            let sizes = sizes(bytes, jobs);
+            assert_eq!(whole(&sizes), bytes);
+            assert!(sizes.iter().all(|size| *size <= PIECE_BYTES));
+            assert!(sizes[..sizes.len() - 1].is_sorted_by(|a, b| a >= b));
+            assert!(sizes.last().is_some_and(|size| *size < 2 * PIECE_BYTES_MIN));
+            assert!(sizes[sizes.len() - 2] < 2 * PIECE_BYTES_MIN, "{sizes:?}");
+        }
+    }
 }

@@ -1,13 +1,11 @@
 //! Workers: COPY out of a piece, decode, write.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt as _;
+use lake_postgres::Connection;
 use lake_postgres::copy::CopyDecoder;
-use lake_postgres::{Connection, Error as PgError};
 use lake_storage::{DayWriter, WrittenFile};
 
 use super::PostgresSource;
@@ -17,12 +15,12 @@ use super::relation::Table;
 use super::snapshot::Coordinator;
 use crate::{Error, ExtractedTable, Progress, Request, Result};
 
-const BATCH_ROWS_MAX: usize = 16_384;
+const BATCH_ROWS_MAX: usize = 8192;
 
 /// A piece of a table in its Parquet file.
 pub(super) struct Part {
     pub(super) number: usize,
-    /// Rows as the server counts them in the same snapshot.
+    /// Rows as the server counted them when it sent them.
     pub(super) counted: u64,
     pub(super) file: WrittenFile,
 }
@@ -123,30 +121,22 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
 
     /// `None` once another worker has failed.
     async fn read(&self, connection: &Connection, table: &Table, piece: &Piece) -> Result<Option<Part>> {
-        let condition = piece.condition();
-        let count = format!("select pg_catalog.count(*) from {}{condition}", table.from);
         let copy = format!(
-            "copy (select {} from {}{condition}) to stdout (format binary)",
-            table.select, table.from
+            "copy (select {} from {}{}) to stdout (format binary)",
+            table.select,
+            table.from,
+            piece.condition()
         );
-        // The client drops the row count that ends a COPY, so the server is asked for it.
-        let counted: i64 = connection
-            .query_one(&count, &[])
-            .await
-            .map_err(PgError::query("count its rows"))?
-            .get(0);
-        let mut stream = pin!(connection.copy_out(&copy).await.map_err(PgError::query("read it"))?);
-
+        let mut stream = connection.copy_out(&copy, "read it").await?;
         let mut decoder = CopyDecoder::new(table.schema.clone(), &table.codecs);
         let mut writer = self.day.file(&table.name, &table.schema, piece.number)?;
         let batch_bytes_max = self.day.memory().batch_bytes();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(PgError::query("read it"))?;
-            let _alone = match chunk.len() > batch_bytes_max {
+        while let Some(rows) = stream.next().await? {
+            let _alone = match rows.len() > batch_bytes_max {
                 true => self.day.memory().alone().await,
                 false => None,
             };
-            decoder.feed(&chunk)?;
+            decoder.feed(rows)?;
             if decoder.batch_bytes() >= batch_bytes_max || decoder.batch_rows() >= BATCH_ROWS_MAX {
                 self.flush(&mut decoder, &mut writer)?;
                 if self.failed.load(Ordering::Relaxed) {
@@ -158,7 +148,7 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         if decoder.batch_rows() > 0 {
             self.flush(&mut decoder, &mut writer)?;
         }
-        let counted = counted as u64;
+        let counted = stream.counted().await?;
         if decoded != counted {
             return Err(Error::RowCount { counted, decoded });
         }

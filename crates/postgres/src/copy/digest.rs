@@ -43,17 +43,19 @@ impl CopyDigest {
     /// [`crate::Error::Stream`] if the format is violated.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
         let digest = &mut self.digest;
-        self.tuples.feed(chunk, |tuple| {
-            let mut row: u128 = 0;
-            for (field, sum) in tuple.fields().zip(&mut digest.column_sums) {
-                let hash = hash(field);
-                *sum = sum.wrapping_add(hash.into());
-                // An odd factor and a rotation keep every field, at its own place, in the row's hash.
-                const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
-                row = (row ^ u128::from(hash)).wrapping_mul(FACTOR).rotate_left(47);
+        self.tuples.feed(chunk, |block| {
+            for row in 0..block.rows {
+                let mut row_hash: u128 = 0;
+                for (column, sum) in digest.column_sums.iter_mut().enumerate() {
+                    let hash = hash(block.column(column).get(row));
+                    *sum = sum.wrapping_add(hash.into());
+                    // An odd factor and a rotation keep every field, at its own place, in the row's hash.
+                    const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+                    row_hash = (row_hash ^ u128::from(hash)).wrapping_mul(FACTOR).rotate_left(47);
+                }
+                digest.row_sum = digest.row_sum.wrapping_add(row_hash);
             }
-            digest.row_sum = digest.row_sum.wrapping_add(row);
-            digest.rows += 1;
+            digest.rows += block.rows as u64;
             Ok(())
         })
     }

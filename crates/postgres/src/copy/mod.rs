@@ -5,6 +5,7 @@
 //! NULL, before its bytes); then a trailer, a field count of -1. All integers are big-endian. The
 //! fields themselves are what each type's `send` function writes.
 
+mod columns;
 mod decode;
 mod digest;
 mod encode;

@@ -6,8 +6,13 @@ use crate::{Error, Result};
 /// The most that a tuple takes. A server sends each in one message, whose length `MaxAllocSize` bounds
 /// (`src/include/utils/memutils.h`).
 const TUPLE_BYTES_MAX: usize = 0x3fff_ffff;
+/// The most of a chunk that is read at once, so that with what is carried over a place fits its 32 bits.
+const CHUNK_BYTES_MAX: usize = 1 << 30;
+/// Fields of a block. Their places take 32 KiB: with the fields themselves, what a core has at hand.
+const BLOCK_FIELDS: usize = 4096;
+const BLOCK_ROWS_MAX: usize = 512;
 
-/// Cuts a COPY stream, which comes in chunks cut anywhere, into tuples.
+/// Cuts a COPY stream, which comes in chunks cut anywhere, into blocks of whole tuples.
 ///
 /// Every length is checked before it is believed; a stream that ends before its trailer is an
 /// error, never a short table.
@@ -16,8 +21,9 @@ pub(super) struct TupleReader {
     state: State,
     /// The beginning of a tuple whose end is in the next chunk.
     carry: Vec<u8>,
-    /// Fields of the tuple at hand: where each begins, and its length or -1.
-    fields: Vec<(usize, i32)>,
+    /// The fields of the block at hand, column after column, with room for `block_rows` of each.
+    places: Vec<Place>,
+    block_rows: usize,
     tuples: u64,
 }
 
@@ -28,47 +34,90 @@ enum State {
     Ended,
 }
 
-/// A row's fields as they were sent.
-pub(super) struct Tuple<'a> {
-    data: &'a [u8],
-    fields: &'a [(usize, i32)],
-    /// Its place in the stream, from 0.
-    pub(super) row: u64,
-    /// Its bytes in the stream, lengths included.
-    pub(super) bytes: usize,
+/// Where a field begins in its data, and its length, or -1 for NULL.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place {
+    pub(super) begin: u32,
+    pub(super) length: i32,
 }
 
-impl<'a> Tuple<'a> {
-    /// The fields in the order of the columns; `None` for NULL.
-    pub(super) fn fields(&self) -> impl Iterator<Item = Option<&'a [u8]>> {
-        let data = self.data;
-        let fields = self.fields.iter();
-        fields.map(move |&(begin, length)| Some(&data[begin..begin + usize::try_from(length).ok()?]))
+/// Some rows as they were sent.
+pub(super) struct Block<'a> {
+    data: &'a [u8],
+    places: &'a [Place],
+    rows_max: usize,
+    pub(super) rows: usize,
+    /// Its bytes in the stream, lengths included.
+    pub(super) bytes: usize,
+    /// The place of its first row in the stream, from 0.
+    pub(super) first_row: u64,
+}
+
+impl<'a> Block<'a> {
+    pub(super) fn column(&self, column: usize) -> Fields<'a> {
+        let places = &self.places[column * self.rows_max..][..self.rows];
+        Fields {
+            data: self.data,
+            places,
+        }
+    }
+}
+
+/// Fields of one type.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a> {
+    pub(super) data: &'a [u8],
+    pub(super) places: &'a [Place],
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn len(self) -> usize {
+        self.places.len()
+    }
+
+    /// The field at `index`; `None` for NULL.
+    pub(super) fn get(self, index: usize) -> Option<&'a [u8]> {
+        let Place { begin, length } = self.places[index];
+        let length = usize::try_from(length).ok()?;
+        Some(&self.data[begin as usize..][..length])
+    }
+
+    pub(super) fn iter(self) -> impl ExactSizeIterator<Item = Option<&'a [u8]>> {
+        self.places.iter().map(move |place| {
+            let length = usize::try_from(place.length).ok()?;
+            Some(&self.data[place.begin as usize..][..length])
+        })
     }
 }
 
 impl TupleReader {
     pub(super) fn new(columns: usize) -> Self {
+        let block_rows = (BLOCK_FIELDS / columns.max(1)).clamp(1, BLOCK_ROWS_MAX);
         Self {
             columns,
             state: State::Header,
             carry: Vec::new(),
-            fields: Vec::with_capacity(columns),
+            places: vec![Place::default(); columns * block_rows],
+            block_rows,
             tuples: 0,
         }
     }
 
-    /// Takes the next chunk of the stream and hands on the tuples that it makes whole.
-    pub(super) fn feed(&mut self, chunk: &[u8], mut each: impl FnMut(&Tuple<'_>) -> Result<()>) -> Result<()> {
-        if self.carry.is_empty() {
-            let used = self.read(chunk, &mut each)?;
-            self.carry.extend_from_slice(&chunk[used..]);
-        } else {
-            let mut carry = std::mem::take(&mut self.carry);
-            carry.extend_from_slice(chunk);
-            let used = self.read(&carry, &mut each)?;
-            carry.drain(..used);
-            self.carry = carry;
+    /// Takes the next chunk of the stream and hands on the tuples that it makes whole, in blocks.
+    ///
+    /// A chunk that ends where a tuple ends is read where it lies; of others the rest is copied.
+    pub(super) fn feed(&mut self, chunk: &[u8], mut each: impl FnMut(&Block<'_>) -> Result<()>) -> Result<()> {
+        for chunk in chunk.chunks(CHUNK_BYTES_MAX) {
+            if self.carry.is_empty() {
+                let used = self.read(chunk, &mut each)?;
+                self.carry.extend_from_slice(&chunk[used..]);
+            } else {
+                let mut carry = std::mem::take(&mut self.carry);
+                carry.extend_from_slice(chunk);
+                let used = self.read(&carry, &mut each)?;
+                carry.drain(..used);
+                self.carry = carry;
+            }
         }
         Ok(())
     }
@@ -78,19 +127,20 @@ impl TupleReader {
         if self.state == State::Ended && self.carry.is_empty() {
             Ok(self.tuples)
         } else {
-            Err(self.damaged("it ends before its trailer"))
+            Err(self.damaged(0, "it ends before its trailer"))
         }
     }
 
-    fn damaged(&self, reason: impl Into<String>) -> Error {
+    /// What is wrong with the tuple that comes after `rows` of the block at hand.
+    fn damaged(&self, rows: usize, reason: impl Into<String>) -> Error {
         Error::Stream {
             reason: reason.into(),
-            row: self.tuples,
+            row: self.tuples + rows as u64,
         }
     }
 
     /// Reads the whole tuples of `data` and returns how many bytes they took.
-    fn read(&mut self, data: &[u8], each: &mut impl FnMut(&Tuple<'_>) -> Result<()>) -> Result<usize> {
+    fn read(&mut self, data: &[u8], each: &mut impl FnMut(&Block<'_>) -> Result<()>) -> Result<usize> {
         let mut at = 0;
         if self.state == State::Header {
             if data.len() < HEADER_BYTES {
@@ -100,70 +150,98 @@ impl TupleReader {
             self.state = State::Tuples;
             at = HEADER_BYTES;
         }
-        while at < data.len() {
-            if self.state == State::Ended {
-                return Err(self.damaged("bytes follow its trailer"));
-            }
-            let Some(end) = self.locate(data, at)? else { break };
-            if self.state == State::Tuples {
-                let tuple = Tuple {
+        loop {
+            let (begin, mut rows) = (at, 0);
+            // What stops here is said once the rows before it are handed on.
+            let stopped = loop {
+                if rows == self.block_rows {
+                    break None;
+                }
+                match self.locate(data, at, rows) {
+                    Ok(Located::Tuple { end }) => {
+                        at = end;
+                        rows += 1;
+                    }
+                    Ok(Located::Trailer { end }) => at = end,
+                    Ok(Located::Incomplete) => break Some(Ok(at)),
+                    Err(error) => break Some(Err(error)),
+                }
+            };
+            if rows > 0 {
+                each(&Block {
                     data,
-                    fields: &self.fields,
-                    row: self.tuples,
-                    bytes: end - at,
-                };
-                each(&tuple)?;
-                self.tuples += 1;
+                    places: &self.places,
+                    rows_max: self.block_rows,
+                    rows,
+                    bytes: at - begin,
+                    first_row: self.tuples,
+                })?;
+                self.tuples += rows as u64;
             }
-            at = end;
+            if let Some(stopped) = stopped {
+                return stopped;
+            }
         }
-        Ok(at)
     }
 
     fn check_header(&self, data: &[u8]) -> Result<()> {
         if !data.starts_with(SIGNATURE) {
-            return Err(self.damaged("it does not begin with COPY's signature"));
+            return Err(self.damaged(0, "it does not begin with COPY's signature"));
         }
         // Critical flags are bits 16 to 31; no server sets any, nor sends an extension.
         match data[SIGNATURE.len()..HEADER_BYTES] {
             [0, 0, _, _, 0, 0, 0, 0] => Ok(()),
-            _ => Err(self.damaged("its header has features that this version does not know")),
+            _ => Err(self.damaged(0, "its header has features that this version does not know")),
         }
     }
 
-    /// Finds the fields of the tuple at `start` and returns its end; `None` if it isn't whole yet.
-    fn locate(&mut self, data: &[u8], start: usize) -> Result<Option<usize>> {
+    /// Finds the fields of the tuple at `start`, which becomes the block's row `row`.
+    fn locate(&mut self, data: &[u8], start: usize, row: usize) -> Result<Located> {
+        if self.state == State::Ended && start < data.len() {
+            return Err(self.damaged(row, "bytes follow its trailer"));
+        }
         let Some(count) = data[start..].first_chunk() else {
-            return Ok(None);
+            return Ok(Located::Incomplete);
         };
         let count = i16::from_be_bytes(*count);
         let mut at = start + 2;
         if count == -1 {
             self.state = State::Ended;
-            return Ok(Some(at));
+            return Ok(Located::Trailer { end: at });
         }
         if usize::try_from(count) != Ok(self.columns) {
-            return Err(self.damaged(format!("a tuple has {count} fields, not {}", self.columns)));
+            return Err(self.damaged(row, format!("a tuple has {count} fields, not {}", self.columns)));
         }
-        self.fields.clear();
-        for _ in 0..count {
+        for column in 0..self.columns {
             let Some(length) = data.get(at..).and_then(<[u8]>::first_chunk) else {
-                return Ok(None);
+                return Ok(Located::Incomplete);
             };
             let length = i32::from_be_bytes(*length);
             if length < -1 {
-                return Err(self.damaged(format!("a field's length is {length}")));
+                return Err(self.damaged(row, format!("a field's length is {length}")));
             }
             at += 4;
-            self.fields.push((at, length));
+            // In 32 bits: a tuple is looked for from within the data on, and ends soon after.
+            let begin = at as u32;
+            self.places[column * self.block_rows + row] = Place { begin, length };
             at += length.max(0) as usize;
             // Said now: what comes is kept until the tuple is whole.
             if at - start > TUPLE_BYTES_MAX {
-                return Err(self.damaged("a row takes more than the 1 GiB that a server sends"));
+                return Err(self.damaged(row, "a row takes more than the 1 GiB that a server sends"));
             }
         }
-        Ok((at <= data.len()).then_some(at))
+        Ok(if at <= data.len() {
+            Located::Tuple { end: at }
+        } else {
+            Located::Incomplete
+        })
     }
+}
+
+enum Located {
+    Tuple { end: usize },
+    Trailer { end: usize },
+    Incomplete,
 }
 
 #[cfg(test)]
@@ -181,8 +259,11 @@ mod tests {
         let mut reader = TupleReader::new(2);
         let mut rows = Vec::new();
         for chunk in stream.chunks(chunk_bytes) {
-            reader.feed(chunk, |tuple| {
-                rows.push(tuple.fields().map(|field| field.map(<[u8]>::to_vec)).collect());
+            reader.feed(chunk, |block| {
+                rows.extend((0..block.rows).map(|row| {
+                    let fields = (0..2).map(|column| block.column(column).get(row));
+                    fields.map(|field| field.map(<[u8]>::to_vec)).collect()
+                }));
                 Ok(())
             })?;
         }
