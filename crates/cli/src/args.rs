@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lake_query::Settings;
-use lake_storage::RunDate;
+use lake_storage::{Lake, Memory, MemorySize, RunDate};
 
 use crate::commands;
+use crate::config::Config;
+use crate::process_memory;
 
 /// Copies Postgres databases and CSV files into a lakehouse every day, queries it, and delivers the
 /// results.
@@ -35,6 +37,10 @@ pub struct Global {
     /// Connections to a database, and tables read or written at a time [default: the machine's cores, at most 8].
     #[arg(short, long, global = true, env = "LAKE_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// How much memory a command may take, e.g. 256MB or 1GiB, whatever `memory` in the config says
+    /// [default: 400MB for extracts and loads, and for queries 80 % of the machine's].
+    #[arg(long, global = true, env = "LAKE_MEMORY", value_name = "SIZE")]
+    pub memory: Option<MemorySize>,
     /// How progress is shown: bars on a terminal, else lines.
     #[arg(
         long,
@@ -69,12 +75,26 @@ impl Global {
         self.jobs.map_or_else(cores, usize::from)
     }
 
-    /// A query's share of the machine: all of it, or `jobs` threads.
-    pub fn query_settings(&self) -> Settings {
+    /// The config's lake, with the memory that it says, or the flag.
+    pub fn open_lake(&self, config: &Config) -> lake_storage::Result<Lake> {
+        let size = self.memory.or(config.memory).unwrap_or(MemorySize::DEFAULT);
+        Ok(config.open_lake()?.with_memory(Memory::new(size, self.jobs())))
+    }
+
+    /// A query's share of the machine: all of its processors, or `jobs` threads; the memory that the
+    /// config says, or the flag, or most of what there is.
+    pub fn query_settings(&self, config: &Config) -> Settings {
         let all = Settings::default();
-        Settings {
+        let settings = Settings {
             target_partitions: self.jobs.map_or(all.target_partitions, usize::from),
             ..all
+        };
+        match self.memory.or(config.memory) {
+            Some(size) => settings.within(size),
+            None => Settings {
+                memory_bytes_max: process_memory::of_machine().map(|bytes| bytes / 5 * 4),
+                ..settings
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod failure;
 mod pipeline;
+mod process_memory;
 mod states;
 mod ui;
 
@@ -24,6 +25,9 @@ fn main() -> ExitCode {
         Err(error) if !error.not_found() => Err(failure::usage(format!(".env can't be read: {error}"))),
         _ => execute(cli),
     };
+    if let Some(bytes) = process_memory::peak() {
+        tracing::debug!("peak memory: {}", ui::bytes_text(bytes));
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if failure::is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -32,7 +32,7 @@ impl Pipeline {
 
     /// Begins the record of a run of a config that is read already.
     pub fn with_config(config: Config, global: &Global, command: &str, date: RunDate) -> anyhow::Result<Self> {
-        let lake = config.open_lake()?;
+        let lake = global.open_lake(&config)?;
         let log = RunLog::begin(&lake, command, date)?;
         Ok(Self {
             config,
@@ -74,7 +74,7 @@ impl Pipeline {
                 run: self.log.run().clone(),
                 command: self.command.clone(),
                 tables: tables.to_vec(),
-                jobs: self.global.jobs(),
+                jobs: self.lake.memory().workers(),
             };
             let name = source.name().to_owned();
             self.log.step_started("extract", Some(&name))?;
@@ -148,7 +148,7 @@ impl Pipeline {
                 date: self.date,
                 run: self.log.run(),
                 command: &self.command,
-                settings: &self.global.query_settings(),
+                settings: &self.global.query_settings(&self.config),
             };
             lake_query::transform(&self.lake, &request, |event| match event {
                 TransformEvent::Started { .. } => {}
@@ -192,7 +192,7 @@ impl Pipeline {
             sources: self.config.source_names(),
             queries: self.config.query_names(),
             tables: tables.to_vec(),
-            jobs: self.global.jobs(),
+            jobs: self.lake.memory().workers(),
             run: self.log.run().clone(),
             command: self.command.clone(),
         };
@@ -234,7 +234,7 @@ impl Pipeline {
             date: self.date,
             formats: &formats,
             output: &self.config.output,
-            jobs: self.global.jobs(),
+            jobs: self.lake.memory().workers(),
         };
         let exported = tokio::task::block_in_place(|| {
             lake_query::export(&self.lake, &request, |file| {

@@ -10,6 +10,8 @@ mod commands;
 mod exit_statuses;
 mod kill;
 mod kill_retyping;
+#[cfg(target_os = "linux")] // elsewhere the system does not tell a process's peak
+mod memory;
 mod names_and_shapes;
 mod outcome;
 mod round_trip;

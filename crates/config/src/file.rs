@@ -39,6 +39,7 @@ pub struct File {
     pub output: Option<Spanned<String>>,
     pub exports: Option<Vec<Spanned<String>>>,
     pub schema_change: Option<Spanned<String>>,
+    pub memory: Option<Spanned<String>>,
     #[serde(default)]
     pub sources: Ordered<Spanned<SourceFile>>,
     pub target: Option<Target>,

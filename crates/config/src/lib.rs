@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use lake_extractor::Source;
-use lake_storage::{Lake, SchemaChange};
+use lake_storage::{Lake, MemorySize, SchemaChange};
 
 pub use crate::file::ConfigError;
 
@@ -27,6 +27,8 @@ pub struct Config<F> {
     pub exports: Vec<F>,
     /// What runs may change about the columns of tables.
     pub schema_change: SchemaChange,
+    /// How much memory a command may take, if the file says so.
+    pub memory: Option<MemorySize>,
     /// The saved queries: their files by name.
     pub queries: BTreeMap<String, PathBuf>,
     sources: Vec<file::NamedSource>,

@@ -96,6 +96,13 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
         Some(text) => text.value.parse().map_err(|message| reader.error(text, message))?,
         None => lake_storage::SchemaChange::default(),
     };
+    let memory = match &file.memory {
+        Some(text) => {
+            let size = reader.string(text)?.parse();
+            Some(size.map_err(|message| reader.error(text, message))?)
+        }
+        None => None,
+    };
     let mut queries = BTreeMap::new();
     for (name, query) in &file.queries {
         queries.insert(name.clone(), reader.path_of(folder, query)?);
@@ -130,6 +137,7 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
         output,
         exports,
         schema_change,
+        memory,
         queries,
         sources,
         target: file.target,
@@ -448,6 +456,8 @@ fn yaml_message(error: &serde_saphyr::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lake_storage::MemorySize;
+
     use super::*;
 
     /// Knows one format, as the command line knows several.
@@ -482,6 +492,28 @@ mod tests {
             ["csv", "json"]
         );
     }
+
+    #[test]
+    fn memory_is_a_number_and_a_unit() {
+        let config = parsed::<String>("lake: x\nmemory: 1.5GiB").expect("a config");
+        assert_eq!(config.memory.map(MemorySize::bytes), Some(3 << 29));
+        assert_eq!(parsed::<String>("lake: x").expect("a config").memory, None);
+        for (memory, wanted) in [
+            (
+                "lots",
+                "\"lots\" is no size of memory: write a number and a unit, e.g. 256MB or 1GiB",
+            ),
+            (
+                "256",
+                "\"256\" is no size of memory: write a number and a unit, e.g. 256MB or 1GiB",
+            ),
+            ("16MB", "16MB of memory is too little: the least is 128MB"),
+        ] {
+            let error = parsed::<String>(&format!("lake: x\nmemory: {memory}")).err();
+            assert_eq!(error, Some(format!("etc/lake.yaml:2:9: {wanted}")));
+        }
+    }
+
     #[test]
     fn null_is_a_setting_of_csv_files() {
         let text = "lake: x\nsources: {s: {type: csv, files: {f: {path: f.csv, null: [\"NULL\", \"-\"]}}}}";

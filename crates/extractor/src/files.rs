@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lake_csv::{CsvFile, CsvSettings};
-use lake_storage::{BATCH_BYTES_MAX, BadRowsFile, DayWriter, Lake, Manifest, TableWrite};
+use lake_storage::{BadRowsFile, DayWriter, Lake, Manifest, TableWrite};
 
 use crate::error::nearest;
 use crate::{Error, ExtractedTable, Probe, Progress, Quarantined, Request, Result};
@@ -111,7 +111,7 @@ fn write_file(
 ) -> Result<(TableWrite, Option<PathBuf>)> {
     let schema = file.schema();
     let mut writer = day.file(table, &schema, 0)?;
-    let mut batches = file.batches(BATCH_BYTES_MAX)?;
+    let mut batches = file.batches(day.memory().batch_bytes())?;
     if let Some(bad_rows) = &mut bad_rows {
         batches = batches.write_bad_rows(bad_rows);
     }

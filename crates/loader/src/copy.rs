@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::SinkExt as _;
 use lake_postgres::copy::CopyEncoder;
 use lake_postgres::{ColumnCodec, Connection, Error as PgError, quote_identifier};
-use lake_storage::{BatchReader, DataFile};
+use lake_storage::{BatchReader, DataFile, Memory};
 use tokio::sync::mpsc;
 
 use crate::plan::TablePlan;
@@ -21,9 +21,10 @@ const CHUNK_BYTES: usize = 128 << 10;
 /// Chunks between the thread that encodes and the connection that sends.
 const CHUNKS_AHEAD: usize = 8;
 
-/// Some whole rows of a COPY stream.
+/// Some bytes of a COPY stream.
 pub(crate) struct Chunk {
     pub(crate) bytes: Bytes,
+    /// The rows that begin in it.
     pub(crate) rows: u64,
 }
 
@@ -34,6 +35,8 @@ pub(crate) struct CopyStream {
     reader: BatchReader,
     encoder: CopyEncoder,
     batch: Option<Remainder>,
+    /// Of a row that is larger than a chunk.
+    rest: Bytes,
     state: State,
 }
 
@@ -53,7 +56,12 @@ enum State {
 
 impl CopyStream {
     /// The stream of a plan's columns out of some of its files, each sent as its codec says.
-    pub(crate) fn open(plan: &TablePlan, files: Vec<PathBuf>, codecs: impl Iterator<Item = ColumnCodec>) -> Self {
+    pub(crate) fn open(
+        plan: &TablePlan,
+        files: Vec<PathBuf>,
+        codecs: impl Iterator<Item = ColumnCodec>,
+        memory: &Memory,
+    ) -> Self {
         let names = plan.columns.iter().map(|column| column.name.clone());
         Self {
             table: plan.label(),
@@ -61,9 +69,10 @@ impl CopyStream {
                 .clone()
                 .zip(plan.columns.iter().map(|c| c.data_type.clone()))
                 .collect(),
-            reader: BatchReader::new(files),
+            reader: BatchReader::new(files, memory),
             encoder: CopyEncoder::new(names.zip(codecs).collect()),
             batch: None,
+            rest: Bytes::new(),
             state: State::Header,
         }
     }
@@ -151,12 +160,18 @@ impl Iterator for CopyStream {
     type Item = Result<Chunk>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if !self.rest.is_empty() {
+            let bytes = self.rest.split_to(CHUNK_BYTES.min(self.rest.len()));
+            return Some(Ok(Chunk { bytes, rows: 0 }));
+        }
         if self.state == State::Ended {
             return None;
         }
-        let chunk = self.chunk();
-        if chunk.is_err() {
-            self.state = State::Ended;
+        let mut chunk = self.chunk();
+        match &mut chunk {
+            // What sends it copies each chunk as a whole.
+            Ok(chunk) => self.rest = chunk.bytes.split_off(chunk.bytes.len().min(2 * CHUNK_BYTES)),
+            Err(_) => self.state = State::Ended,
         }
         Some(chunk)
     }
@@ -181,10 +196,11 @@ pub(crate) async fn fill(
     plan: &TablePlan,
     staging: &Staging,
     (path, file): (PathBuf, &DataFile),
+    memory: &Memory,
     progress: &(impl Fn(Progress) + Send + Sync),
 ) -> Result<u64> {
     let codecs = staging.columns.iter().map(|column| column.codec.clone());
-    let stream = CopyStream::open(plan, vec![path], codecs);
+    let stream = CopyStream::open(plan, vec![path], codecs, memory);
     let (sender, mut chunks) = mpsc::channel(CHUNKS_AHEAD);
     // Ends by itself when nobody receives any more.
     let reader = tokio::task::spawn_blocking(move || {

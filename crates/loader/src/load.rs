@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use lake_postgres::Connection;
-use lake_storage::{DataFile, Lake};
+use lake_storage::{DataFile, Lake, Memory};
 
 use crate::evolve::Alterations;
 use crate::existing::Existing;
@@ -144,6 +144,7 @@ impl Load<'_> {
             plans: self.plans,
             stagings: &stagings,
             queue: Mutex::new(self.files()?),
+            memory: self.lake.memory(),
             progress,
         };
         let all = std::iter::once(connection).chain(&others);
@@ -253,6 +254,7 @@ struct Work<'a, P> {
     stagings: &'a [Staging],
     /// Files that nobody has begun.
     queue: Mutex<VecDeque<File<'a>>>,
+    memory: &'a Memory,
     progress: &'a P,
 }
 
@@ -267,7 +269,7 @@ impl<P: Fn(Progress) + Send + Sync> Work<'_, P> {
             };
             let started = Instant::now();
             let (plan, staging) = (&self.plans[place], &self.stagings[place]);
-            let rows = copy::fill(connection, plan, staging, (path, file), self.progress).await?;
+            let rows = copy::fill(connection, plan, staging, (path, file), self.memory, self.progress).await?;
             filled.push((place, rows, started.elapsed().as_millis() as u64));
         }
     }

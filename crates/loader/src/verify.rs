@@ -162,6 +162,7 @@ async fn compare(
             plan,
             lake.files(&plan.table.source, &plan.table.name, &plan.table.entry)?,
             codecs.into_iter(),
+            lake.memory(),
         ),
         plan,
     );

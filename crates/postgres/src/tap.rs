@@ -22,6 +22,8 @@ const READ_BYTES: usize = 128 << 10;
 const ROWS_BYTES_MIN: usize = 64 << 10;
 /// … and no more are taken from the socket while so many wait: the server waits then.
 const ROWS_BYTES_MAX: usize = 256 << 10;
+/// A length that a server tells is believed this far before its bytes have come.
+const RESERVED_BYTES_MAX: usize = 64 << 20;
 const HEADER_BYTES: usize = 5;
 
 /// Where a connection's stream leaves the rows of a COPY.
@@ -81,14 +83,14 @@ impl Tap {
     /// Exchanges `taken`, which is used up, for the rows that have come: whole ones, of at least
     /// [`ROWS_BYTES_MIN`] together but `at_end`.
     pub(crate) fn poll_take(&self, cx: &Context<'_>, taken: &mut Vec<u8>, at_end: bool) -> Poll<()> {
+        taken.clear();
+        if taken.capacity() > 2 * ROWS_BYTES_MAX {
+            *taken = Vec::new(); // a row of megabytes was in it, and another may be on its way
+        }
         let mut rows = self.lock();
         if (rows.data.len() < ROWS_BYTES_MIN || rows.in_row) && !at_end {
             rows.taker = Some(cx.waker().clone());
             return Poll::Pending;
-        }
-        taken.clear();
-        if taken.capacity() > 2 * ROWS_BYTES_MAX {
-            *taken = Vec::new(); // a row of megabytes was in it
         }
         std::mem::swap(taken, &mut rows.data);
         wake(&mut rows.stream);
@@ -182,6 +184,8 @@ impl Tapped {
                             }
                             self.begin += HEADER_BYTES;
                             self.message = Message::Row(content_bytes);
+                            // At once: growing by doubling, a row of megabytes would take half as much again.
+                            rows.data.reserve(content_bytes.min(RESERVED_BYTES_MAX));
                             continue;
                         }
                         // … has sent all (a command's tag is short, and comes as a whole into the buffer), …

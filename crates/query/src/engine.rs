@@ -20,7 +20,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::resolve::resolve_table_references;
-use lake_storage::{EXTRACT_DATE, Lake, RESULTS, RunDate, RunId};
+use lake_storage::{EXTRACT_DATE, Lake, MemorySize, RESULTS, RunDate, RunId};
 
 use crate::catalog::{CATALOG, LAKE_SCHEMA, LakeCatalog, PLAIN_SCHEMA};
 use crate::in_order::UnionsInOrder;
@@ -39,6 +39,9 @@ pub enum Scope {
     AllDays,
 }
 
+/// With less memory for each partition, fewer of them get further: each sort keeps some for its merge.
+const PARTITION_BYTES_MIN: usize = 32 << 20;
+
 /// What queries may use of the machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -48,6 +51,19 @@ pub struct Settings {
     pub memory_bytes_max: Option<usize>,
     /// Where they write; none: the system's folder for temporary files.
     pub spill_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The same for a process that is to get by with so much memory in all: a third of what the process
+    /// itself leaves is for sorts, joins and groups, the rest for what is read and written meanwhile.
+    pub fn within(self, size: MemorySize) -> Self {
+        let bytes = size.beside_process() / 3;
+        Self {
+            target_partitions: self.target_partitions.min(bytes / PARTITION_BYTES_MIN).max(1),
+            memory_bytes_max: Some(bytes),
+            ..self
+        }
+    }
 }
 
 impl Default for Settings {

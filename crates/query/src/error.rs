@@ -90,7 +90,8 @@ pub enum Error {
     },
     /// The query needs more memory than it may have.
     #[error(
-        "the query needs more memory than it may use; allow it more, or read less of the tables at once: {message}"
+        "the query needs more memory than it may use: set `memory` in the config to more, or read less of the tables \
+         at once: {message}"
     )]
     Memory {
         /// The engine's own words.

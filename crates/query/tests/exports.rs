@@ -68,7 +68,7 @@ async fn each_query_is_a_file_in_each_format() {
     for file in &report.files {
         assert_eq!(fs::metadata(&file.path).unwrap().len(), file.bytes, "{file:?}");
     }
-    let read = lake_storage::BatchReader::new(vec![folder.join("q.parquet")]);
+    let read = lake_storage::BatchReader::new(vec![folder.join("q.parquet")], &Default::default());
     assert_eq!(read.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 2);
 }
 

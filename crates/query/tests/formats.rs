@@ -417,7 +417,9 @@ fn parquet_is_read_back_in_the_types_of_the_lake() {
     let mut writer = FormatWriter::new(Format::Parquet, &batch.schema(), file).unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();
-    let read: Vec<RecordBatch> = lake_storage::BatchReader::new(vec![path]).map(Result::unwrap).collect();
+    let read: Vec<RecordBatch> = lake_storage::BatchReader::new(vec![path], &Default::default())
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(read[0].schema().field(0).data_type(), &DataType::Utf8);
     assert_eq!(write(Format::Csv, &read[0]), "s,u\na,18446744073709551615\n,0\n");
 }

@@ -154,6 +154,21 @@ async fn literals_and_zones_are_as_in_psql() {
     );
 }
 
+#[test]
+fn a_query_with_little_memory_runs_in_few_partitions() {
+    let settings = lake_query::Settings {
+        target_partitions: 16,
+        ..Default::default()
+    };
+    let small = settings.clone().within("400MB".parse().unwrap());
+    assert_eq!(
+        (small.target_partitions, small.memory_bytes_max),
+        (3, Some(110_963_712))
+    );
+    let large = settings.within("64GiB".parse().unwrap());
+    assert_eq!(large.target_partitions, 16);
+}
+
 #[tokio::test]
 async fn a_query_that_needs_too_much_memory_says_so() {
     let lake = TestLake::new();

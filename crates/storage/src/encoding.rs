@@ -15,10 +15,12 @@ use parquet::schema::types::ColumnPath;
 const SAMPLE_VALUES: usize = 4096;
 /// Numbers get a dictionary if each comes this often: delta encoding takes as little room for others.
 const NUMBER_REPEATS: usize = 16;
+/// Values of this size are held as they are: encoding them any further takes another copy of each.
+const LARGE_BYTES_MIN: usize = 64 << 10;
 /// Text gets one sooner, since it is longer.
 const TEXT_REPEATS: usize = 2;
 
-/// Sets each column's encoding, and whether it has statistics, by the first batch of a file.
+/// Sets each column's encoding, and whether it has statistics, by the first batch of a row group.
 pub(crate) fn set_encodings(mut properties: WriterPropertiesBuilder, first: &RecordBatch) -> WriterPropertiesBuilder {
     let first = first.slice(0, first.num_rows().min(SAMPLE_VALUES));
     for (field, array) in first.schema_ref().fields().iter().zip(first.columns()) {
@@ -29,18 +31,21 @@ pub(crate) fn set_encodings(mut properties: WriterPropertiesBuilder, first: &Rec
             array = array.as_list::<i32>().values();
         }
         let path = ColumnPath::from(path);
+        let sample = Sample::of(array);
+        let is_text = matches!(array.data_type(), DataType::Utf8 | DataType::Binary);
+        let is_large = sample.bytes / sample.values.max(1) >= LARGE_BYTES_MIN;
         let (encoding, repeats) = match array.data_type() {
+            _ if is_large => (Encoding::PLAIN, TEXT_REPEATS),
             DataType::Utf8 | DataType::Binary => (Encoding::DELTA_LENGTH_BYTE_ARRAY, TEXT_REPEATS),
             data_type if is_integer(data_type) => (Encoding::DELTA_BINARY_PACKED, NUMBER_REPEATS),
             _ => (Encoding::PLAIN, TEXT_REPEATS),
         };
-        let sample = Sample::of(array);
         properties = properties
             .set_column_encoding(path.clone(), encoding)
             .set_column_dictionary_enabled(path.clone(), sample.distinct * repeats <= sample.values);
         // Of text in no order, every page has about the same smallest and largest value, which says
-        // nothing, and finding them takes as long as encoding does.
-        if matches!(array.data_type(), DataType::Utf8 | DataType::Binary) && !sample.sorted {
+        // nothing, and finding them takes as long as encoding does. Of large values they would be copies.
+        if is_large || is_text && !sample.sorted {
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
         }
     }
@@ -58,6 +63,7 @@ fn is_integer(data_type: &DataType) -> bool {
 /// What some values of a column are like, NULLs left out.
 struct Sample {
     values: usize,
+    bytes: usize,
     distinct: usize,
     /// Each is at least the one before, byte by byte.
     sorted: bool,
@@ -83,6 +89,7 @@ impl Sample {
         let values: Vec<&[u8]> = values.collect();
         Self {
             values: values.len(),
+            bytes: values.iter().map(|value| value.len()).sum(),
             sorted: values.is_sorted(),
             distinct: values.into_iter().collect::<HashSet<_>>().len(),
         }
@@ -143,5 +150,16 @@ mod tests {
         assert_eq!(of("name"), (false, Encoding::DELTA_LENGTH_BYTE_ARRAY, false));
         assert_eq!(of("kind"), (true, Encoding::DELTA_LENGTH_BYTE_ARRAY, false));
         assert_eq!(of("list.list.item"), (true, Encoding::DELTA_BINARY_PACKED, true));
+    }
+
+    #[test]
+    fn large_values_are_held_as_they_are() {
+        let pages = (1..4).map(|page| "page".repeat(page * LARGE_BYTES_MIN));
+        let column: ArrayRef = Arc::new(StringArray::from_iter_values(pages));
+        let batch = RecordBatch::try_from_iter([("body", column)]).unwrap();
+        let properties = set_encodings(WriterProperties::builder(), &batch).build();
+        let body = ColumnPath::from("body");
+        assert_eq!(properties.encoding(&body), Some(Encoding::PLAIN));
+        assert_eq!(properties.statistics_enabled(&body), EnabledStatistics::None);
     }
 }

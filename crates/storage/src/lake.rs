@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::disk;
 use crate::lock::{Acquired, FileLock};
 use crate::name::{decode_segment, encode_segment};
-use crate::{BatchReader, Error, Manifest, ReadGuard, Result, RunDate, RunId, SchemaChange, TableEntry};
+use crate::{BatchReader, Error, Manifest, Memory, ReadGuard, Result, RunDate, RunId, SchemaChange, TableEntry};
 
 /// A lake on the local disk.
 #[derive(Clone, Debug)]
 pub struct Lake {
     root: PathBuf,
     schema_change: SchemaChange,
+    memory: Memory,
 }
 
 impl Lake {
@@ -25,12 +26,23 @@ impl Lake {
         Ok(Self {
             root,
             schema_change: SchemaChange::default(),
+            memory: Memory::default(),
         })
     }
 
     /// Says what runs may change about the columns of the lake's tables, and of the target's.
     pub fn with_schema_change(self, schema_change: SchemaChange) -> Self {
         Self { schema_change, ..self }
+    }
+
+    /// Says how much memory whoever reads and writes the lake may take.
+    pub fn with_memory(self, memory: Memory) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// The memory of whoever reads and writes the lake.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// What runs may change about the columns of tables.
@@ -153,7 +165,7 @@ impl Lake {
     /// # Errors
     /// [`Error::NameTooLong`]; reading errors come with the batches.
     pub fn batches(&self, source: &str, table: &str, entry: &TableEntry) -> Result<BatchReader> {
-        Ok(BatchReader::new(self.files(source, table, entry)?))
+        Ok(BatchReader::new(self.files(source, table, entry)?, &self.memory))
     }
 
     /// Keeps the files that a source's manifests name from being deleted. Take it before reading the

@@ -2,35 +2,34 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::disk::{self, io};
-use crate::encoding::set_encodings;
-use crate::{Error, Result};
+use crate::memory::Alone;
+use crate::row_groups::{self, RowGroups};
+use crate::{Error, Memory, Result};
 
-/// A row group is closed at this many encoded bytes: it is what a writer holds in memory.
-const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
-/// … or at this many rows, so that readers can skip within files of narrow tables.
-const ROW_GROUP_ROWS_MAX: usize = 1 << 20;
-/// A batch read back, or handed over by a source, aims at no more bytes than this.
-pub const BATCH_BYTES_MAX: usize = 8 << 20;
-const BATCH_ROWS_MAX: usize = 8192;
+/// For what is written by others in these properties: `RowGroups` has a bound of its own.
+const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
+/// A column's page, and its dictionary. All columns together have as much as 16 such: a writer holds one
+/// of each, a reader too.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+const PAGES_BYTES_MAX: usize = 16 << 20;
+const PAGE_BYTES_MIN: usize = 16 << 10;
+const BATCH_ROWS_MAX: u64 = 8192;
 
 /// One Parquet file being written.
 pub struct FileWriter {
     path: PathBuf,
-    schema: SchemaRef,
-    file: Arc<File>,
-    /// From the first batch on, by which the encodings are chosen.
-    writer: Option<ArrowWriter<Arc<File>>>,
+    writer: RowGroups<File>,
 }
 
 /// A finished, synced Parquet file that no table has yet.
@@ -49,15 +48,16 @@ impl FileWriter {
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Parquet`], naming the file.
-    pub fn create(path: &Path, schema: &SchemaRef) -> Result<Self> {
+    pub fn create(path: &Path, schema: &SchemaRef, memory: &Memory) -> Result<Self> {
         if let Some(parent) = path.parent() {
             disk::create_dir_all(parent)?;
         }
+        let file = File::create(path).map_err(io("create", path))?;
+        let writer = RowGroups::new(file, schema.clone(), base_properties(schema), memory.row_group_bytes())
+            .map_err(parquet_error("write", path))?;
         Ok(Self {
             path: path.into(),
-            schema: schema.clone(),
-            file: Arc::new(File::create(path).map_err(io("create", path))?),
-            writer: None,
+            writer,
         })
     }
 
@@ -66,25 +66,12 @@ impl FileWriter {
     /// # Errors
     /// [`Error::Parquet`], e.g. when the disk is full.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => {
-                let properties = set_encodings(base_properties(&self.schema), batch);
-                let writer = self.open(properties)?;
-                self.writer.insert(writer)
-            }
-        };
-        writer.write(batch).map_err(parquet_error("write", &self.path))
-    }
-
-    fn open(&self, properties: WriterPropertiesBuilder) -> Result<ArrowWriter<Arc<File>>> {
-        let (file, schema) = (self.file.clone(), self.schema.clone());
-        ArrowWriter::try_new(file, schema, Some(properties.build())).map_err(parquet_error("write", &self.path))
+        self.writer.write(batch).map_err(parquet_error("write", &self.path))
     }
 
     /// Bytes written to disk so far.
     pub fn bytes_written(&self) -> u64 {
-        self.writer.as_ref().map_or(0, |writer| writer.bytes_written() as u64)
+        self.writer.bytes_written() as u64
     }
 
     /// Writes the footer and syncs the file.
@@ -92,13 +79,10 @@ impl FileWriter {
     /// # Errors
     /// [`Error::Parquet`] or [`Error::Io`].
     pub fn finish(mut self) -> Result<WrittenFile> {
-        let mut writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => self.open(base_properties(&self.schema))?,
-        };
-        let footer = writer.finish().map_err(parquet_error("write", &self.path))?;
-        self.file.sync_all().map_err(io("sync", &self.path))?;
-        let bytes = self.file.metadata().map_err(io("read", &self.path))?.len();
+        let footer = self.writer.finish().map_err(parquet_error("write", &self.path))?;
+        let file = self.writer.inner();
+        file.sync_all().map_err(io("sync", &self.path))?;
+        let bytes = file.metadata().map_err(io("read", &self.path))?.len();
         Ok(WrittenFile {
             path: self.path,
             rows: u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default(),
@@ -119,10 +103,13 @@ pub fn parquet_properties(schema: &SchemaRef) -> WriterProperties {
 }
 
 fn base_properties(schema: &SchemaRef) -> WriterPropertiesBuilder {
+    let columns = schema.fields().len().max(1);
+    let page_bytes = (PAGES_BYTES_MAX / columns).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_data_page_size_limit(page_bytes)
+        .set_dictionary_page_size_limit(page_bytes)
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
         .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into());
     let columns = schema.fields().iter().filter_map(|field| floating_column(field));
     columns.fold(properties, |properties, column| {
@@ -144,35 +131,89 @@ fn floating_column(field: &Field) -> Option<ColumnPath> {
 /// Reads files one after another as one sequence of batches.
 pub struct BatchReader {
     files: std::vec::IntoIter<PathBuf>,
-    current: Option<(PathBuf, ParquetRecordBatchReader)>,
+    current: Option<OpenFile>,
+    memory: Memory,
+    /// While the rows of a row group are larger than a batch.
+    alone: Option<Alone>,
+}
+
+struct OpenFile {
+    path: PathBuf,
+    file: File,
+    footer: ArrowReaderMetadata,
+    /// Bytes of each row group's average row.
+    row_bytes: Vec<u64>,
+    next_row_group: usize,
+    /// Of the row group at hand.
+    batches: Option<ParquetRecordBatchReader>,
 }
 
 impl BatchReader {
-    /// Reads `files` in their order; each batch holds about [`BATCH_BYTES_MAX`] bytes at the most.
-    pub fn new(files: Vec<PathBuf>) -> Self {
+    /// Reads `files` in their order; each batch holds about as many bytes as a worker's part of the
+    /// memory has for it, or one row. Where rows are larger, it waits until no other reader has such.
+    pub fn new(files: Vec<PathBuf>, memory: &Memory) -> Self {
         Self {
             files: files.into_iter(),
             current: None,
+            memory: memory.clone(),
+            alone: None,
         }
     }
 
-    fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
-        let file = File::open(path).map_err(io("read", path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_error("read", path))?;
-        // The widest row group decides, so that rows of megabytes come a few at a time.
-        let row_bytes = builder
-            .metadata()
-            .row_groups()
-            .iter()
-            .map(|group| group.total_byte_size() / group.num_rows().max(1))
-            .max()
-            .unwrap_or(1)
-            .max(1);
-        let rows = (BATCH_BYTES_MAX as i64 / row_bytes).clamp(1, BATCH_ROWS_MAX as i64) as usize;
-        builder
-            .with_batch_size(rows)
-            .build()
-            .map_err(parquet_error("read", path))
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let current = match &mut self.current {
+                Some(current) => current,
+                None => match self.files.next() {
+                    Some(path) => self.current.insert(OpenFile::open(path)?),
+                    None => return Ok(None),
+                },
+            };
+            if let Some(batch) = current.batches.as_mut().and_then(Iterator::next) {
+                let batch = batch.map_err(|error| parquet_error("read", &current.path)(error.into()))?;
+                return Ok(Some(batch));
+            }
+            self.alone = None;
+            if !current.begin_row_group(&self.memory, &mut self.alone)? {
+                self.current = None;
+            }
+        }
+    }
+}
+
+impl OpenFile {
+    fn open(path: PathBuf) -> Result<Self> {
+        let file = File::open(&path).map_err(io("read", &path))?;
+        let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default());
+        let footer = footer.map_err(parquet_error("read", &path))?;
+        Ok(Self {
+            row_bytes: row_groups::row_bytes(footer.metadata()),
+            path,
+            file,
+            footer,
+            next_row_group: 0,
+            batches: None,
+        })
+    }
+
+    /// Goes on to the next row group; tells whether there is one.
+    fn begin_row_group(&mut self, memory: &Memory, alone: &mut Option<Alone>) -> Result<bool> {
+        let Some(row_bytes) = self.row_bytes.get(self.next_row_group) else {
+            return Ok(false);
+        };
+        let batch_bytes = memory.batch_bytes() as u64;
+        if *row_bytes > batch_bytes {
+            *alone = futures::executor::block_on(memory.alone());
+        }
+        let rows = (batch_bytes / (*row_bytes).max(1)).clamp(1, BATCH_ROWS_MAX);
+        let file = self.file.try_clone().map_err(io("read", &self.path))?;
+        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone())
+            .with_row_groups(vec![self.next_row_group])
+            .with_batch_size(rows as usize)
+            .build();
+        self.batches = Some(batches.map_err(parquet_error("read", &self.path))?);
+        self.next_row_group += 1;
+        Ok(true)
     }
 }
 
@@ -180,19 +221,7 @@ impl Iterator for BatchReader {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some((path, reader)) = &mut self.current {
-                match reader.next() {
-                    Some(batch) => return Some(batch.map_err(|e| parquet_error("read", path)(e.into()))),
-                    None => self.current = None,
-                }
-            }
-            let path = self.files.next()?;
-            match Self::open(&path) {
-                Ok(reader) => self.current = Some((path, reader)),
-                Err(error) => return Some(Err(error)),
-            }
-        }
+        self.next_batch().transpose()
     }
 }
 
@@ -206,8 +235,11 @@ fn parquet_error(action: &'static str, path: &Path) -> impl FnOnce(parquet::erro
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, Float64Array, Int32Array, ListArray};
+    use std::sync::Arc;
+
+    use arrow::array::{Array, Float64Array, Int32Array, ListArray, StringArray};
     use arrow::datatypes::{Float64Type, Schema};
+    use parquet::file::metadata::RowGroupMetaData;
 
     use super::*;
 
@@ -226,12 +258,32 @@ mod tests {
         ];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");
-        let mut writer = FileWriter::create(&path, &schema).unwrap();
+        let mut writer = FileWriter::create(&path, &schema, &Memory::default()).unwrap();
         writer.write(&RecordBatch::try_new(schema, columns).unwrap()).unwrap();
         writer.finish().unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
         let row_group = reader.metadata().row_group(0);
         let with_statistics = row_group.columns().iter().map(|column| column.statistics().is_some());
         assert_eq!(with_statistics.collect::<Vec<_>>(), [false, false, true]);
+    }
+
+    #[test]
+    fn batches_and_row_groups_are_bounded_in_bytes() {
+        let memory = Memory::new(crate::MemorySize::MIN, 1);
+        let megabyte = "x".repeat(1_000_000); // a dictionary has it once
+        let column: Arc<dyn Array> = Arc::new(StringArray::from_iter_values([megabyte.as_str(); 4]));
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let mut writer = FileWriter::create(&path, &batch.schema(), &memory).unwrap();
+        for _ in 0..15 {
+            writer.write(&batch).unwrap();
+        }
+        assert_eq!(writer.finish().unwrap().rows, 60);
+        let footer = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let groups = footer.metadata().row_groups().iter();
+        assert_eq!(groups.map(RowGroupMetaData::num_rows).collect::<Vec<_>>(), [24, 24, 12]);
+        let read = BatchReader::new(vec![path], &memory).map(|batch| batch.unwrap().num_rows());
+        assert_eq!(read.collect::<Vec<_>>(), [2; 30]);
     }
 }

@@ -13,8 +13,8 @@ use crate::name::{decode_segment, encode_segment};
 use crate::retype::Joining;
 use crate::schema::{EXTRACT_DATE, check_columns};
 use crate::{
-    DataFile, Error, FileWriter, Lake, Manifest, Relation, Result, RunDate, RunId, Snapshot, SqlName, TableEntry,
-    WrittenFile, commit,
+    DataFile, Error, FileWriter, Lake, Manifest, Memory, Relation, Result, RunDate, RunId, Snapshot, SqlName,
+    TableEntry, WrittenFile, commit,
 };
 
 /// Tables opened or committed at the same time; each waits for the disk most of the while.
@@ -92,13 +92,19 @@ impl Lake {
 }
 
 impl DayWriter {
+    /// The memory of whoever writes the day.
+    pub fn memory(&self) -> &Memory {
+        self.lake.memory()
+    }
+
     /// Begins a file of a table; `part` orders the files by their rows' place in the source.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Parquet`]; [`Error::NameTooLong`].
     pub fn file(&self, table: &str, schema: &SchemaRef, part: usize) -> Result<FileWriter> {
         let name = format!("part-{part:05}-{}.parquet", self.run);
-        FileWriter::create(&self.staging.join(encode_segment(table)?).join(name), schema)
+        let path = self.staging.join(encode_segment(table)?).join(name);
+        FileWriter::create(&path, schema, self.memory())
     }
 
     /// Makes the tables visible as the source's day, all at once, and returns the day's manifest.

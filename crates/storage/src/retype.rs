@@ -27,7 +27,7 @@ use crate::name::encode_segment;
 use crate::publish::TABLES_AT_ONCE;
 use crate::schema::EXTRACT_DATE;
 use crate::{
-    BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, RESULTS, Result, RunDate, TableEntry,
+    BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, Memory, RESULTS, Result, RunDate, TableEntry,
     TableWrite, WrittenFile, commit, schema,
 };
 
@@ -213,7 +213,7 @@ impl DayWriter {
         let mut written = Vec::with_capacity(entry.files.len());
         for (place, path) in self.lake.files(&self.source, table, entry)?.iter().enumerate() {
             let to = staging.join(format!("part-{place:05}-{}.parquet", self.run));
-            written.push(rewrite(path, &to, &schema)?);
+            written.push(rewrite(path, &to, &schema, self.lake.memory())?);
         }
         let rows = written.iter().map(|file| file.rows).sum();
         if rows != entry.rows {
@@ -239,7 +239,7 @@ impl DayWriter {
         for file in &mut table.files {
             let name = file.path.file_name().unwrap_or_default();
             let to = file.path.with_file_name("retyped").join(name);
-            *file = rewrite(&file.path, &to, &schema)?;
+            *file = rewrite(&file.path, &to, &schema, self.lake.memory())?;
         }
         table.schema = schema;
         Ok(())
@@ -292,9 +292,9 @@ fn on_days(error: Error, days: &[RunDate]) -> Error {
 }
 
 /// Writes a file's rows anew, in their order, with the columns' types of `schema`.
-fn rewrite(from: &Path, to: &Path, schema: &SchemaRef) -> Result<WrittenFile> {
-    let mut writer = FileWriter::create(to, schema)?;
-    for batch in BatchReader::new(vec![PathBuf::from(from)]) {
+fn rewrite(from: &Path, to: &Path, schema: &SchemaRef, memory: &Memory) -> Result<WrittenFile> {
+    let mut writer = FileWriter::create(to, schema, memory)?;
+    for batch in BatchReader::new(vec![PathBuf::from(from)], memory) {
         let batch = cast(&batch?, schema).map_err(|(field, source)| Error::Retype {
             column: field.name().clone(),
             data_type: schema::delta_type_name(field.data_type()),

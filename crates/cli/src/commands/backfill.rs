@@ -55,7 +55,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         return Err(usage(format!("--from {} is after --to {}", args.from, args.to)));
     }
     let config = Config::read(&global.config)?;
-    let lake = config.open_lake()?;
+    let lake = global.open_lake(&config)?;
     let latest_loaded = latest_loaded(&config, &lake)?;
     let mut outcomes = Vec::new();
     for date in args.from.through(args.to) {

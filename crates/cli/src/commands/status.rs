@@ -31,7 +31,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
-    let lake = config.open_lake()?;
+    let lake = global.open_lake(&config)?;
     let dates: Vec<RunDate> = match (args.date, args.from, args.to) {
         (Some(date), ..) => vec![date],
         (None, Some(from), Some(to)) if from <= to => from.through(to).collect(),

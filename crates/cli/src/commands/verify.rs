@@ -19,13 +19,13 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
-    let lake = config.open_lake()?;
+    let lake = global.open_lake(&config)?;
     let request = lake_loader::LoadRequest {
         date: args.day.date,
         sources: config.source_names(),
         queries: config.query_names(),
         tables: Vec::new(),
-        jobs: global.jobs(),
+        jobs: lake.memory().workers(),
         run: RunId::new(),
         command: "lake verify".into(),
     };

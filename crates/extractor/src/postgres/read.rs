@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lake_postgres::Connection;
 use lake_postgres::copy::CopyDecoder;
-use lake_storage::{BATCH_BYTES_MAX, DayWriter, WrittenFile};
+use lake_storage::{DayWriter, WrittenFile};
 
 use super::PostgresSource;
 use super::own_thread::on_own_thread;
@@ -130,9 +130,14 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         let mut stream = connection.copy_out(&copy, "read it").await?;
         let mut decoder = CopyDecoder::new(table.schema.clone(), &table.codecs);
         let mut writer = self.day.file(&table.name, &table.schema, piece.number)?;
+        let batch_bytes_max = self.day.memory().batch_bytes();
         while let Some(rows) = stream.next().await? {
+            let _alone = match rows.len() > batch_bytes_max {
+                true => self.day.memory().alone().await,
+                false => None,
+            };
             decoder.feed(rows)?;
-            if decoder.batch_bytes() >= BATCH_BYTES_MAX || decoder.batch_rows() >= BATCH_ROWS_MAX {
+            if decoder.batch_bytes() >= batch_bytes_max || decoder.batch_rows() >= BATCH_ROWS_MAX {
                 self.flush(&mut decoder, &mut writer)?;
                 if self.failed.load(Ordering::Relaxed) {
                     return Ok(None);

@@ -42,9 +42,9 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
-    let lake = config.open_lake()?;
+    let lake = global.open_lake(&config)?;
     let scope = args.date.map_or(Scope::AllDays, Scope::Day);
-    let engine = Engine::new(&lake, scope, &config.source_names(), &global.query_settings())?;
+    let engine = Engine::new(&lake, scope, &config.source_names(), &global.query_settings(&config))?;
     let sql = match (&args.sql, &args.file) {
         (Some(sql), _) => sql.clone(),
         (None, Some(file)) => {
