@@ -24,7 +24,7 @@ const PROCESS_BYTES: u64 = 64 << 20;
 const WORKER_BYTES_MIN: usize = 12 << 20;
 /// Beyond this size, a batch or a row group is no faster to write or to read.
 const BATCH_BYTES_MAX: usize = 8 << 20;
-const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
+const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
 
 /// A number of bytes as a user writes it: `256MB`, `1.5 GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
