@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput};
 use lake_postgres::ColumnCodec;
 use lake_postgres::copy::{CopyDecoder, CopyEncoder};
-use lake_storage::FileWriter;
+use lake_storage::{FileWriter, Memory};
 
 /// About 120,000 rows of lineitem.
 const SCALE: f64 = 0.02;
@@ -87,7 +87,7 @@ impl Sample {
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let mut writer = FileWriter::create(path, &self.batches[0].schema())?;
+        let mut writer = FileWriter::create(path, &self.batches[0].schema(), &Memory::default())?;
         for batch in &self.batches {
             writer.write(batch)?;
         }

@@ -61,9 +61,9 @@ fn decode_few(digits: impl Iterator<Item = u16>, places: i32) -> Option<i128> {
     }
     // The divisors are constants: no division is done.
     match places {
-        -3 if value % 1000 == 0 => Some((value / 1000).into()),
-        -2 if value % 100 == 0 => Some((value / 100).into()),
-        -1 if value % 10 == 0 => Some((value / 10).into()),
+        -3 if value.is_multiple_of(1000) => Some((value / 1000).into()),
+        -2 if value.is_multiple_of(100) => Some((value / 100).into()),
+        -1 if value.is_multiple_of(10) => Some((value / 10).into()),
         0.. => Some(i128::from(value) * POWERS_OF_TEN[places as usize]),
         _ => None,
     }
