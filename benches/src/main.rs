@@ -2,6 +2,7 @@
 
 mod comparison;
 mod compression;
+mod encodings;
 mod lineitem;
 mod statistics;
 mod tpch;
@@ -27,6 +28,7 @@ struct Cli {
 enum Command {
     Peers(comparison::Args),
     Compression(compression::Args),
+    Encodings(encodings::Args),
     Tpch(tpch::Args),
 }
 
@@ -36,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         None => comparison::run(&cli.peers),
         Some(Command::Peers(args)) => comparison::run(&args),
         Some(Command::Compression(args)) => compression::run(&args),
+        Some(Command::Encodings(args)) => encodings::run(&args),
         Some(Command::Tpch(args)) => tpch::run(&args),
     }
 }
