@@ -1,7 +1,7 @@
 //! How Parquet holds a column, by a look at its first values.
 //!
 //! The Parquet library's own choice, a dictionary until it is full, is dear where values seldom repeat:
-//! all is hashed for nothing, and what follows is written plain. Figures are in `benches/RESULTS.md`.
+//! all is hashed for nothing, and what follows is written plain. `lake-bench encodings` prints figures.
 
 use std::collections::HashSet;
 
