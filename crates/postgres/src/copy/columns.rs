@@ -159,10 +159,10 @@ impl ColumnBuilder {
         }
     }
 
-    /// The values since the last call.
+    /// The values since the last call, of which none was refused.
     ///
     /// # Errors
-    /// [`crate::Error::Arrow`] after a refusal.
+    /// [`crate::Error::Arrow`] if they do not make an array.
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
         let nulls = std::mem::replace(&mut self.nulls, NullBufferBuilder::new(0)).finish();
         let data_type = &self.data_type;

@@ -17,6 +17,8 @@ pub struct CopyDecoder {
     tuples: TupleReader,
     batch_rows: usize,
     batch_bytes: usize,
+    /// After an error some columns have a block's values and some have not.
+    failed: bool,
 }
 
 struct Column {
@@ -44,6 +46,7 @@ impl CopyDecoder {
             columns,
             batch_rows: 0,
             batch_bytes: 0,
+            failed: false,
         }
     }
 
@@ -64,7 +67,7 @@ impl CopyDecoder {
     /// that its Arrow type can't hold: the first of the stream. No batch can be taken afterwards.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
         let (columns, rows, bytes) = (&mut self.columns, &mut self.batch_rows, &mut self.batch_bytes);
-        self.tuples.feed(chunk, |block| {
+        let fed = self.tuples.feed(chunk, |block| {
             let mut first: Option<(usize, usize, Refusal)> = None;
             for (number, column) in columns.iter_mut().enumerate() {
                 if let Err((row, refusal)) = column.builder.append(block.column(number))
@@ -79,14 +82,19 @@ impl CopyDecoder {
             *rows += block.rows;
             *bytes += block.bytes;
             Ok(())
-        })
+        });
+        self.failed |= fed.is_err();
+        fed
     }
 
     /// The rows decoded since the last call, as a batch in the stream's order.
     ///
     /// # Errors
-    /// [`Error::Arrow`] if the columns do not make a batch.
+    /// [`Error::Stream`] after [`feed`](Self::feed) had one.
     pub fn take_batch(&mut self) -> Result<RecordBatch> {
+        if self.failed {
+            return Err(self.tuples.damaged(0, "no batch can be taken after an error"));
+        }
         let columns = self.columns.iter_mut();
         let arrays = columns
             .map(|column| column.builder.finish())

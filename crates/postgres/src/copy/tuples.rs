@@ -132,7 +132,7 @@ impl TupleReader {
     }
 
     /// What is wrong with the tuple that comes after `rows` of the block at hand.
-    fn damaged(&self, rows: usize, reason: impl Into<String>) -> Error {
+    pub(super) fn damaged(&self, rows: usize, reason: impl Into<String>) -> Error {
         Error::Stream {
             reason: reason.into(),
             row: self.tuples + rows as u64,
