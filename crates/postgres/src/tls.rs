@@ -37,8 +37,9 @@ impl Carrier for Session {
 ///
 /// The client library calls what it takes for its TLS on every socket if the configuration says that
 /// TLS is required and not negotiated; the negotiation is done here.
-pub(crate) struct Connector {
-    tls: Option<MakeRustlsConnect>,
+pub(crate) struct Connector<T = MakeRustlsConnect> {
+    /// For any host, or for the one at hand; none where `sslmode` is `disable`.
+    tls: Option<T>,
     mode: SslMode,
     negotiation: SslNegotiation,
     tap: Tap,
@@ -75,15 +76,15 @@ impl Connector {
 
 impl MakeTlsConnect<Socket> for Connector {
     type Stream = Tapped;
-    type TlsConnect = HostConnector;
+    type TlsConnect = Connector<RustlsConnect>;
     type Error = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Error;
 
-    fn make_tls_connect(&mut self, host: &str) -> Result<HostConnector, Self::Error> {
+    fn make_tls_connect(&mut self, host: &str) -> Result<Connector<RustlsConnect>, Self::Error> {
         let tls = self
             .tls
             .as_mut()
             .map(|tls| MakeTlsConnect::<Socket>::make_tls_connect(tls, host));
-        Ok(HostConnector {
+        Ok(Connector {
             tls: tls.transpose()?,
             mode: self.mode,
             negotiation: self.negotiation,
@@ -92,15 +93,7 @@ impl MakeTlsConnect<Socket> for Connector {
     }
 }
 
-/// A [`Connector`] for one host.
-pub(crate) struct HostConnector {
-    tls: Option<RustlsConnect>,
-    mode: SslMode,
-    negotiation: SslNegotiation,
-    tap: Tap,
-}
-
-impl TlsConnect<Socket> for HostConnector {
+impl TlsConnect<Socket> for Connector<RustlsConnect> {
     type Stream = Tapped;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Tapped>> + Send>>;
@@ -110,7 +103,7 @@ impl TlsConnect<Socket> for HostConnector {
     }
 }
 
-impl HostConnector {
+impl Connector<RustlsConnect> {
     async fn connect_to(self, mut socket: Socket) -> io::Result<Tapped> {
         let Some(tls) = self.tls else {
             return Ok(Tapped::new(socket, self.tap));

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, AsArray as _, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
@@ -15,30 +15,31 @@ use parquet::schema::types::ColumnPath;
 const SAMPLE_VALUES: usize = 4096;
 /// Numbers get a dictionary if each comes this often: delta encoding takes as little room for others.
 const NUMBER_REPEATS: usize = 16;
-/// Values of this size are held as they are: encoding them any further takes another copy of each.
-const LARGE_BYTES_MIN: usize = 64 << 10;
 /// Text gets one sooner, since it is longer.
 const TEXT_REPEATS: usize = 2;
+/// Values of this size are held as they are: encoding them any further takes another copy of each.
+const LARGE_BYTES_MIN: usize = 64 << 10;
 
 /// Sets each column's encoding, and whether it has statistics, by the first batch of a row group.
 pub(crate) fn set_encodings(mut properties: WriterPropertiesBuilder, first: &RecordBatch) -> WriterPropertiesBuilder {
     let first = first.slice(0, first.num_rows().min(SAMPLE_VALUES));
     for (field, array) in first.schema_ref().fields().iter().zip(first.columns()) {
-        let mut path = vec![field.name().clone()];
+        let (path, data_type) = leaf(field);
         let mut array = array.as_ref();
-        while let DataType::List(item) = array.data_type() {
-            path.extend(["list".to_owned(), item.name().clone()]);
+        while let DataType::List(_) = array.data_type() {
             array = array.as_list::<i32>().values();
         }
-        let path = ColumnPath::from(path);
         let sample = Sample::of(array);
-        let is_text = matches!(array.data_type(), DataType::Utf8 | DataType::Binary);
+        let is_text = matches!(data_type, DataType::Utf8 | DataType::Binary);
         let is_large = sample.bytes / sample.values.max(1) >= LARGE_BYTES_MIN;
-        let (encoding, repeats) = match array.data_type() {
-            _ if is_large => (Encoding::PLAIN, TEXT_REPEATS),
-            DataType::Utf8 | DataType::Binary => (Encoding::DELTA_LENGTH_BYTE_ARRAY, TEXT_REPEATS),
-            data_type if is_integer(data_type) => (Encoding::DELTA_BINARY_PACKED, NUMBER_REPEATS),
-            _ => (Encoding::PLAIN, TEXT_REPEATS),
+        let (encoding, repeats) = if is_large {
+            (Encoding::PLAIN, TEXT_REPEATS)
+        } else if is_text {
+            (Encoding::DELTA_LENGTH_BYTE_ARRAY, TEXT_REPEATS)
+        } else if is_integer(data_type) {
+            (Encoding::DELTA_BINARY_PACKED, NUMBER_REPEATS)
+        } else {
+            (Encoding::PLAIN, TEXT_REPEATS)
         };
         properties = properties
             .set_column_encoding(path.clone(), encoding)
@@ -50,6 +51,17 @@ pub(crate) fn set_encodings(mut properties: WriterPropertiesBuilder, first: &Rec
         }
     }
     properties
+}
+
+/// Where Parquet has a field's values, and their type: those of the field, or of the items of its lists.
+pub(crate) fn leaf(field: &Field) -> (ColumnPath, &DataType) {
+    let mut path = vec![field.name().clone()];
+    let mut data_type = field.data_type();
+    while let DataType::List(item) = data_type {
+        path.extend(["list".to_owned(), item.name().clone()]);
+        data_type = item.data_type();
+    }
+    (path.into(), data_type)
 }
 
 /// Whether Parquet holds the type as a 32-bit or 64-bit integer.

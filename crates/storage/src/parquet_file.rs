@@ -4,15 +4,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::ColumnPath;
 
 use crate::disk::{self, io};
+use crate::encoding::leaf;
 use crate::memory::Alone;
 use crate::row_groups::{self, RowGroups};
 use crate::{Error, Memory, Result};
@@ -111,21 +111,11 @@ fn base_properties(schema: &SchemaRef) -> WriterPropertiesBuilder {
         .set_dictionary_page_size_limit(page_bytes)
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
         .set_created_by(concat!("lake version ", env!("CARGO_PKG_VERSION")).into());
-    let columns = schema.fields().iter().filter_map(|field| floating_column(field));
-    columns.fold(properties, |properties, column| {
+    let leaves = schema.fields().iter().map(|field| leaf(field));
+    let floating = leaves.filter(|(_, data_type)| data_type.is_floating());
+    floating.fold(properties, |properties, (column, _)| {
         properties.set_column_statistics_enabled(column, EnabledStatistics::None)
     })
-}
-
-/// The path of the numbers of a floating-point field, or of a list of them.
-fn floating_column(field: &Field) -> Option<ColumnPath> {
-    let mut path = vec![field.name().clone()];
-    let mut data_type = field.data_type();
-    while let DataType::List(item) = data_type {
-        path.extend(["list".to_owned(), item.name().clone()]);
-        data_type = item.data_type();
-    }
-    data_type.is_floating().then(|| path.into())
 }
 
 /// Reads files one after another as one sequence of batches.
@@ -238,7 +228,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Array, Float64Array, Int32Array, ListArray, StringArray};
-    use arrow::datatypes::{Float64Type, Schema};
+    use arrow::datatypes::{DataType, Field, Float64Type, Schema};
     use parquet::file::metadata::RowGroupMetaData;
 
     use super::*;

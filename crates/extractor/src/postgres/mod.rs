@@ -3,7 +3,7 @@
 //! ```text
 //!  coordinator: list ─ begin ─ lock ─ list again ─ export snapshot ────────────────── commit
 //!                                        │ pieces: (table, ctid range), largest first
-//!  workers (1..jobs):                    └─ adopt snapshot ─ count, COPY out ─► batches ─► Parquet
+//!  workers (1..jobs):                    └─ adopt snapshot ─ COPY out ─► batches ─► Parquet
 //! ```
 //!
 //! Each of them, with its connection, has a thread of its own.
