@@ -4,8 +4,6 @@
 //! words (digit count, weight, sign, display scale), then base-10000 digits, the first of which
 //! counts 10000^weight.
 
-use bytes::{BufMut as _, BytesMut};
-
 const NEGATIVE: u16 = 0x4000;
 const POSITIVE: u16 = 0x0000;
 
@@ -101,25 +99,17 @@ fn decode_many(digits: impl Iterator<Item = u16>, mut places: i32) -> Option<i12
 }
 
 /// Appends an integer scaled by 10^`scale` as a `numeric` that displays `scale` decimal places.
-pub(crate) fn encode(value: i128, scale: u8, out: &mut BytesMut) {
-    let mut rest = value.unsigned_abs();
-    // Base-10000 digits are aligned to the decimal point: make the last group whole.
+pub(crate) fn encode(value: i128, scale: u8, out: &mut Vec<u8>) {
+    // Base-10000 digits are aligned to the decimal point: the last one is made whole.
     let fraction_digits = usize::from(scale).div_ceil(4);
     let padding = fraction_digits * 4 - usize::from(scale);
-    let mut digits = [0u16; 12]; // 39 decimal digits and three of padding
-    let mut count = 0;
-    if padding > 0 {
-        // The lowest group holds the last 4 - padding decimal digits, shifted up.
-        let low = 10u128.pow(4 - padding as u32);
-        digits[count] = (rest % low) as u16 * 10u16.pow(padding as u32);
-        rest /= low;
-        count += 1;
-    }
-    while rest > 0 {
-        digits[count] = (rest % 10_000) as u16;
-        rest /= 10_000;
-        count += 1;
-    }
+    let magnitude = value.unsigned_abs();
+    let few = u64::try_from(magnitude).ok();
+    let mut digits = [0u16; 12]; // 39 decimal digits and three of padding; the last one first
+    let count = match few.and_then(|value| value.checked_mul([1, 10, 100, 1000][padding])) {
+        Some(few) => split_few(few, &mut digits),
+        None => split_many(magnitude, padding as u32, &mut digits),
+    };
     let weight = count as i32 - fraction_digits as i32 - 1;
     let lowest = digits[..count].iter().take_while(|digit| **digit == 0).count();
     let highest_zeros = digits[lowest..count]
@@ -133,13 +123,43 @@ pub(crate) fn encode(value: i128, scale: u8, out: &mut BytesMut) {
     } else {
         weight - highest_zeros as i32
     };
-    out.put_u16(significant.len() as u16);
-    out.put_i16(weight as i16);
-    out.put_u16(if value < 0 { NEGATIVE } else { POSITIVE });
-    out.put_u16(u16::from(scale));
-    for digit in significant.iter().rev() {
-        out.put_u16(*digit);
+    let sign = if value < 0 { NEGATIVE } else { POSITIVE };
+    let mut sent = [0; 32];
+    let header = [significant.len() as u16, weight as u16, sign, u16::from(scale)];
+    let words = header.iter().chain(significant.iter().rev());
+    for (place, word) in sent.chunks_exact_mut(2).zip(words) {
+        place.copy_from_slice(&word.to_be_bytes());
     }
+    out.extend_from_slice(&sent[..8 + 2 * significant.len()]);
+}
+
+/// Splits a number into base-10000 digits and returns how many there are.
+#[inline]
+fn split_few(mut rest: u64, digits: &mut [u16; 12]) -> usize {
+    let mut count = 0;
+    while rest > 0 {
+        digits[count] = (rest % 10_000) as u16;
+        rest /= 10_000;
+        count += 1;
+    }
+    count
+}
+
+/// The same of a number whose last digit is to be shifted up by so many decimal digits.
+fn split_many(mut rest: u128, padding: u32, digits: &mut [u16; 12]) -> usize {
+    let mut count = 0;
+    if padding > 0 {
+        let low = 10u128.pow(4 - padding);
+        digits[count] = (rest % low) as u16 * 10u16.pow(padding);
+        rest /= low;
+        count += 1;
+    }
+    while rest > 0 {
+        digits[count] = (rest % 10_000) as u16;
+        rest /= 10_000;
+        count += 1;
+    }
+    count
 }
 
 /// Shows what a `numeric` holds that a decimal can't, for an error message.
@@ -159,7 +179,7 @@ mod tests {
     use super::*;
 
     fn round_trip(value: i128, scale: u8) -> Option<i128> {
-        let mut raw = BytesMut::new();
+        let mut raw = Vec::new();
         encode(value, scale, &mut raw);
         decode(&raw, 38, scale)
     }
@@ -207,13 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn few_digits_are_split_as_many_are() {
+        for value in [0, 1, 9999, 10_000, 120_000_000, u64::MAX / 1000] {
+            for padding in 0..4 {
+                let (mut few, mut many) = ([0; 12], [0; 12]);
+                let count = split_few(value * 10u64.pow(padding), &mut few);
+                let count_of_many = split_many(value.into(), padding, &mut many);
+                assert_eq!(few, many, "{value}");
+                // Zeros before the first digit are dropped later.
+                assert!(few[count..count_of_many.max(count)].iter().all(|digit| *digit == 0));
+            }
+        }
+    }
+
+    #[test]
     fn digits_are_the_servers() {
         // select numeric_send(1234567.891) = 0003 0001 0000 0003 007b 11d7 22ce
-        let mut raw = BytesMut::new();
+        let mut raw = Vec::new();
         encode(1_234_567_891, 3, &mut raw);
         assert_eq!(&raw[..], b"\0\x03\0\x01\0\0\0\x03\0\x7b\x11\xd7\x22\xce");
         // select numeric_send(0.00)
-        let mut raw = BytesMut::new();
+        let mut raw = Vec::new();
         encode(0, 2, &mut raw);
         assert_eq!(&raw[..], b"\0\0\0\0\0\0\0\x02");
     }
@@ -225,7 +259,7 @@ mod tests {
         assert_eq!(decode(b"\0\x01\0\x63\0\0\0\0\0\x01", 38, 2), None); // 10^396
         assert_eq!(decode(b"\0\x02\0\0\0\0\0\0\0\x01", 38, 2), None); // a digit is missing
         assert_eq!(decode(b"", 38, 2), None);
-        let mut raw = BytesMut::new();
+        let mut raw = Vec::new();
         encode(-1_000, 2, &mut raw); // -10.00
         assert_eq!((decode(&raw, 4, 2), decode(&raw, 3, 2)), (Some(-1_000), None));
     }
