@@ -211,7 +211,7 @@ pub(crate) async fn create(
         }
         let is_final = target.is_none() && altered.is_empty() && plan.table.entry.rows >= RENAMED_ROWS_MIN;
         if is_final {
-            altered.push("set logged, reset (autovacuum_enabled)".into());
+            altered.push("set logged".into());
             let not_null = plan.columns.iter().filter(|column| column.not_null);
             altered.extend(not_null.map(|c| format!("alter column {} set not null", quote_identifier(&c.name))));
         }

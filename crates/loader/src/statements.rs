@@ -20,7 +20,7 @@ pub(crate) fn create_table(plan: &TablePlan) -> String {
     format!("create table {} ({})", plan.target.quoted(), columns.join(", "))
 }
 
-/// Makes a staging table the target's.
+/// Makes a staging table the target's, and autovacuum's: earlier it would only hold the load up.
 pub(crate) fn renamed(staging: &TargetTable, target: &TargetTable) -> String {
     let mut moved = staging.clone();
     let mut statements = String::new();
@@ -30,6 +30,7 @@ pub(crate) fn renamed(staging: &TargetTable, target: &TargetTable) -> String {
         moved.schema.clone_from(&target.schema);
     }
     let name = quote_identifier(&target.name);
+    statements += &format!("alter table {} reset (autovacuum_enabled);", moved.quoted());
     statements + &format!("alter table {} rename to {name}", moved.quoted())
 }
 
