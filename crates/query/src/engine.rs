@@ -42,6 +42,12 @@ pub enum Scope {
 /// With less memory for each partition, fewer of them get further: each sort keeps some for its merge.
 const PARTITION_BYTES_MIN: usize = 32 << 20;
 
+/// A join's smaller side up to this size is one hash table for all partitions: the rows of the larger
+/// side, often many times as many, are then looked up where they are read, not first brought to the
+/// partition of their key.
+const COLLECTED_BYTES_MAX: usize = 64 << 20;
+const COLLECTED_ROWS_MAX: usize = 2 << 20;
+
 /// What queries may use of the machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -120,6 +126,8 @@ impl Engine {
         options.execution.parquet.schema_force_view_types = false;
         options.sql_parser.collect_spans = true;
         options.execution.time_zone = Some("UTC".to_owned());
+        options.optimizer.hash_join_single_partition_threshold = COLLECTED_BYTES_MAX;
+        options.optimizer.hash_join_single_partition_threshold_rows = COLLECTED_ROWS_MAX;
 
         let mut spilled = DiskManagerBuilder::default();
         if let Some(dir) = &settings.spill_dir {
