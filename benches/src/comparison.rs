@@ -116,24 +116,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let folder_path = folder.path().to_owned();
     let scene = Scene::new(server, lake, peers, folder_path, args.scale, args.scale_10);
 
-    let mut results = Vec::new();
-    for name in WorkName::value_variants() {
-        if !args.only.is_empty() && !args.only.contains(name) {
-            continue;
-        }
-        eprintln!("{name:?}");
-        match name.work(&scene) {
-            Ok(works) => results.extend(works.iter().map(|work| work::play(work, args.rounds))),
-            Err(error) => {
-                eprintln!("  {error:#}");
-                results.push(WorkResult::of_failure(format!("{name:?}"), format!("{error:#}")));
-            }
-        }
-    }
-    for contender in results.iter_mut().flat_map(|work| &mut work.contenders) {
-        contender.error = contender.error.take().map(|error| scene.without_paths(&error));
-    }
-    let report = Report {
+    let mut report = Report {
         date: chrono::Local::now().format("%Y-%m-%d").to_string(),
         scale: args.scale,
         rounds: args.rounds,
@@ -142,9 +125,32 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         settings: server::SETTINGS.iter().copied().collect(),
         versions,
         own_peak_rss_bytes: machine::own_peak_bytes(),
-        works: results,
+        works: Vec::new(),
     };
-    write(args, &report)
+    for name in WorkName::value_variants() {
+        if !args.only.is_empty() && !args.only.contains(name) {
+            continue;
+        }
+        eprintln!("{name:?}");
+        let mut results: Vec<WorkResult> = match name.work(&scene) {
+            Ok(works) => works.iter().map(|work| work::play(work, args.rounds)).collect(),
+            Err(error) => {
+                eprintln!("  {error:#}");
+                vec![WorkResult::of_failure(format!("{name:?}"), format!("{error:#}"))]
+            }
+        };
+        for contender in results.iter_mut().flat_map(|work| &mut work.contenders) {
+            contender.error = contender.error.take().map(|error| scene.without_paths(&error));
+        }
+        report.works.extend(results);
+        report.own_peak_rss_bytes = machine::own_peak_bytes();
+        // At once: whoever interrupts an hour's run keeps what it has measured.
+        write(args, &report)?;
+    }
+    std::io::stdout()
+        .lock()
+        .write_all(markdown::section(&report).as_bytes())?;
+    Ok(())
 }
 
 /// For this run alone. The server's user has to come through it.
@@ -239,6 +245,5 @@ fn write(args: &Args, report: &Report) -> anyhow::Result<()> {
         fs::write(&path, markdown::replace(&text, &section))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    std::io::stdout().lock().write_all(section.as_bytes())?;
     Ok(())
 }
