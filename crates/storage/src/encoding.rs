@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, AsArray as _, RecordBatch};
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{Array, ArrayRef, AsArray as _};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
@@ -20,10 +20,12 @@ const TEXT_REPEATS: usize = 2;
 /// Values of this size are held as they are: encoding them any further takes another copy of each.
 const LARGE_BYTES_MIN: usize = 64 << 10;
 
-/// Sets each column's encoding, and whether it has statistics, by the first batch of a row group.
-pub(crate) fn set_encodings(mut properties: WriterPropertiesBuilder, first: &RecordBatch) -> WriterPropertiesBuilder {
-    let first = first.slice(0, first.num_rows().min(SAMPLE_VALUES));
-    for (field, array) in first.schema_ref().fields().iter().zip(first.columns()) {
+/// Sets each column's encoding, and whether it has statistics, by its first values in a row group.
+pub(crate) fn set_encodings<'a>(
+    mut properties: WriterPropertiesBuilder,
+    columns: impl Iterator<Item = (&'a FieldRef, &'a ArrayRef)>,
+) -> WriterPropertiesBuilder {
+    for (field, array) in columns {
         let (path, data_type) = leaf(field);
         let mut array = array.as_ref();
         while let DataType::List(_) = array.data_type() {
@@ -112,11 +114,16 @@ impl Sample {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Decimal128Array, Int64Array, ListArray, StringArray};
+    use arrow::array::{Decimal128Array, Int64Array, ListArray, RecordBatch, StringArray};
     use arrow::datatypes::Int32Type;
     use parquet::file::properties::WriterProperties;
 
     use super::*;
+
+    fn encoded(batch: &RecordBatch) -> WriterProperties {
+        let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+        set_encodings(WriterProperties::builder(), columns).build()
+    }
 
     #[test]
     fn a_column_is_encoded_by_what_is_in_it() {
@@ -145,7 +152,7 @@ mod tests {
             ),
         ])
         .unwrap();
-        let properties = set_encodings(WriterProperties::builder(), &batch).build();
+        let properties = encoded(&batch);
         let of = |path: &str| {
             let path = ColumnPath::from(path.split('.').map(String::from).collect::<Vec<_>>());
             let has_statistics = properties.statistics_enabled(&path) != EnabledStatistics::None;
@@ -169,7 +176,7 @@ mod tests {
         let pages = (1..4).map(|page| "page".repeat(page * LARGE_BYTES_MIN));
         let column: ArrayRef = Arc::new(StringArray::from_iter_values(pages));
         let batch = RecordBatch::try_from_iter([("body", column)]).unwrap();
-        let properties = set_encodings(WriterProperties::builder(), &batch).build();
+        let properties = encoded(&batch);
         let body = ColumnPath::from("body");
         assert_eq!(properties.encoding(&body), Some(Encoding::PLAIN));
         assert_eq!(properties.statistics_enabled(&body), EnabledStatistics::None);

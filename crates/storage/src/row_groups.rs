@@ -30,8 +30,6 @@ pub(crate) struct RowGroups<W: Write + Send> {
     schema: SchemaRef,
     file: SerializedFileWriter<W>,
     properties: WriterPropertiesBuilder,
-    /// The same with the encodings of the row group to be.
-    encoding: WriterPropertiesPtr,
     /// Of the row group to be, for each column.
     columns: Vec<Vec<ArrayRef>>,
     rows: usize,
@@ -55,7 +53,6 @@ impl<W: Write + Send> RowGroups<W> {
             columns: vec![Vec::new(); schema.fields().len()],
             schema,
             file,
-            encoding: properties.clone().build().into(),
             properties,
             rows: 0,
             bytes: 0,
@@ -66,8 +63,8 @@ impl<W: Write + Send> RowGroups<W> {
 
     /// Appends a batch.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if self.rows == 0 {
-            self.encoding = set_encodings(self.properties.clone(), batch).build().into();
+        if batch.num_rows() == 0 {
+            return Ok(());
         }
         let mut batch_bytes = 0;
         for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
@@ -88,9 +85,13 @@ impl<W: Write + Send> RowGroups<W> {
         if self.rows == 0 {
             return Ok(());
         }
+        let fields = self.schema.fields();
+        let columns = fields.iter().zip(&self.columns);
+        let first = columns.filter_map(|(field, arrays)| Some((field, arrays.first()?)));
+        let properties = set_encodings(self.properties.clone(), first).build().into();
         let mut row_group = self.file.next_row_group()?;
-        for (field, column) in self.schema.fields().iter().zip(&mut self.columns) {
-            let mut encoders = encoders(field, &self.encoding)?;
+        for (field, column) in fields.iter().zip(&mut self.columns) {
+            let mut encoders = encoders(field, &properties)?;
             for array in column.drain(..) {
                 for (leaf, encoder) in compute_leaves(field, &array)?.iter().zip(&mut encoders) {
                     encoder.write(leaf)?;
