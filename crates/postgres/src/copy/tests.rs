@@ -149,10 +149,15 @@ fn batch_of(codecs: &[ColumnCodec], rows: usize, random: &mut StdRng) -> RecordB
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }
 
+/// An encoder of [`batch_of`]'s columns.
+fn encoder(codecs: &[ColumnCodec]) -> CopyEncoder {
+    let names = (0..codecs.len()).map(|i| format!("c{i}"));
+    CopyEncoder::new(names.zip(codecs.iter().cloned()).collect())
+}
+
 /// The whole COPY stream of a batch.
 fn stream_of(batch: &RecordBatch, codecs: &[ColumnCodec]) -> BytesMut {
-    let names = batch.schema_ref().fields().iter().map(|field| field.name().clone());
-    let encoder = CopyEncoder::new(names.zip(codecs.iter().cloned()).collect());
+    let encoder = encoder(codecs);
     let mut stream = BytesMut::new();
     encoder.header(&mut stream);
     encoder.rows(batch, &mut stream).unwrap();
@@ -192,8 +197,7 @@ fn slices_are_encoded_as_the_whole_is() {
     let mut random = StdRng::seed_from_u64(seed);
     let codecs = codecs();
     let batch = batch_of(&codecs, ROWS, &mut random);
-    let names = (0..codecs.len()).map(|i| format!("c{i}"));
-    let encoder = CopyEncoder::new(names.zip(codecs.iter().cloned()).collect());
+    let encoder = encoder(&codecs);
     let (mut whole, mut sliced) = (BytesMut::new(), BytesMut::new());
     encoder.rows(&batch, &mut whole).unwrap();
     let mut at = 0;
