@@ -30,8 +30,8 @@ pub(crate) fn renamed(staging: &TargetTable, target: &TargetTable) -> String {
         moved.schema.clone_from(&target.schema);
     }
     let name = quote_identifier(&target.name);
-    statements += &format!("alter table {} reset (autovacuum_enabled);", moved.quoted());
-    statements + &format!("alter table {} rename to {name}", moved.quoted())
+    let moved = moved.quoted();
+    statements + &format!("alter table {moved} reset (autovacuum_enabled); alter table {moved} rename to {name}")
 }
 
 /// The columns that take values, by their places in the plan: the target computes generated ones.
