@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -12,6 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use crate::lineitem;
+use crate::statistics::median;
 
 /// Write and read lineitem under each compression.
 #[derive(clap::Args)]
@@ -27,8 +28,9 @@ pub struct Args {
 struct Measured {
     name: &'static str,
     compression: Compression,
-    write: Vec<Duration>,
-    read: Vec<Duration>,
+    /// In seconds, as are those of reading.
+    write: Vec<f64>,
+    read: Vec<f64>,
     bytes: u64,
 }
 
@@ -54,11 +56,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         for one in &mut all {
             let started = Instant::now();
             write(&path, &batches, one.compression)?;
-            one.write.push(started.elapsed());
+            one.write.push(started.elapsed().as_secs_f64());
             one.bytes = path.metadata()?.len();
             let started = Instant::now();
             anyhow::ensure!(read(&path)? == rows, "rows were lost");
-            one.read.push(started.elapsed());
+            one.read.push(started.elapsed().as_secs_f64());
         }
     }
     let mut out = std::io::stdout().lock();
@@ -72,19 +74,25 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "| compression | write | against none | size | against none | read | against none |"
     )?;
     writeln!(out, "| --- | --- | --- | --- | --- | --- | --- |")?;
-    let base = (median(&mut all[0].write), all[0].bytes, median(&mut all[0].read));
-    for one in &mut all {
-        let (write, read) = (median(&mut one.write), median(&mut one.read));
+    let medians = |one: &Measured| {
+        (
+            median(&one.write).unwrap_or_default(),
+            median(&one.read).unwrap_or_default(),
+        )
+    };
+    let (base_write, base_read) = medians(&all[0]);
+    for one in &all {
+        let (write, read) = medians(one);
         writeln!(
             out,
             "| {} | {:.2} s | {:.2} | {:.1} MB | {:.2} | {:.2} s | {:.2} |",
             one.name,
-            write.as_secs_f64(),
-            write.as_secs_f64() / base.0.as_secs_f64(),
+            write,
+            write / base_write,
             one.bytes as f64 / 1e6,
-            one.bytes as f64 / base.1 as f64,
-            read.as_secs_f64(),
-            read.as_secs_f64() / base.2.as_secs_f64(),
+            one.bytes as f64 / all[0].bytes as f64,
+            read,
+            read / base_read,
         )?;
     }
     Ok(())
@@ -113,9 +121,4 @@ fn read(path: &Path) -> anyhow::Result<usize> {
         rows += batch?.num_rows();
     }
     Ok(rows)
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
