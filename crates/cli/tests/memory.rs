@@ -11,6 +11,9 @@ target: {type: postgres, url: \"${TARGET_URL}\"}
 
 /// Bytes of a unit of `memory:`.
 const MB: f64 = 1e6;
+/// What of the program's own file is resident goes by how the page cache holds the file, and is no memory
+/// that a command asked for: a file that was just written has had 15 MB more of it than the same file later.
+const PROGRAM_FILE_VARIES: f64 = 20.0 * MB;
 
 /// Runs a command and returns the bytes that it had resident at its peak.
 #[track_caller]
@@ -37,18 +40,18 @@ fn assert_within(bytes: f64, workshop: &Workshop, flags: &str) {
 fn more_rows_take_no_more_memory() {
     let rows = |from: u32, to: u32| {
         format!(
-            "insert into t select g, g * 7, md5(g::text), repeat(md5((-g)::text), 4) from generate_series({from}, {to}) g"
+            "insert into t select g, g * 7, md5(g::text), repeat(md5((-g)::text), 8) from generate_series({from}, {to}) g"
         )
     };
     let workshop = Workshop::with(CONFIG, "create table t (id int, number bigint, name text, body text)");
-    workshop.source.execute(&rows(1, 150_000));
+    workshop.source.execute(&rows(1, 150_000)); // 45 MB of values: two row groups
     let flags = "--memory 128MB --jobs 1";
     let few = ["extract", "load"].map(|step| peak(&workshop, &format!("{step} {flags}")));
-    workshop.source.execute(&rows(150_001, 600_000));
+    workshop.source.execute(&rows(150_001, 600_000)); // 135 MB more
     let many = ["extract", "load"].map(|step| peak(&workshop, &format!("{step} {flags}")));
     for (few, many) in few.into_iter().zip(many) {
         assert!(
-            many <= few + 12.0 * MB,
+            many <= few + PROGRAM_FILE_VARIES,
             "{} MB, and {} MB for four times the rows",
             few / MB,
             many / MB
