@@ -200,40 +200,42 @@ impl TupleReader {
         if self.state == State::Ended && start < data.len() {
             return Err(self.damaged(row, "bytes follow its trailer"));
         }
-        let Some(count) = data[start..].first_chunk() else {
+        let tuple = &data[start..];
+        let Some((count, mut rest)) = tuple.split_first_chunk() else {
             return Ok(Located::Incomplete);
         };
         let count = i16::from_be_bytes(*count);
-        let mut at = start + 2;
         if count == -1 {
             self.state = State::Ended;
-            return Ok(Located::Trailer { end: at });
+            return Ok(Located::Trailer { end: start + 2 });
         }
         if usize::try_from(count) != Ok(self.columns) {
             return Err(self.damaged(row, format!("a tuple has {count} fields, not {}", self.columns)));
         }
-        for column in 0..self.columns {
-            let Some(length) = data.get(at..).and_then(<[u8]>::first_chunk) else {
+        for places in self.places.chunks_exact_mut(self.block_rows) {
+            let Some((length, from)) = rest.split_first_chunk() else {
                 return Ok(Located::Incomplete);
             };
             let length = i32::from_be_bytes(*length);
-            if length < -1 {
-                return Err(self.damaged(row, format!("a field's length is {length}")));
-            }
-            at += 4;
-            // In 32 bits: a tuple is looked for from within the data on, and ends soon after.
-            let begin = at as u32;
-            self.places[column * self.block_rows + row] = Place { begin, length };
-            at += length.max(0) as usize;
-            // Said now: what comes is kept until the tuple is whole.
-            if at - start > TUPLE_BYTES_MAX {
-                return Err(self.damaged(row, "a row takes more than the 1 GiB that a server sends"));
-            }
+            // In 32 bits: the data is a chunk, and before it less than a tuple.
+            let begin = (data.len() - from.len()) as u32;
+            places[row] = Place { begin, length };
+            let bytes = match usize::try_from(length) {
+                Ok(bytes) => bytes,
+                Err(_) if length == -1 => 0,
+                Err(_) => return Err(self.damaged(row, format!("a field's length is {length}"))),
+            };
+            let Some(after) = from.get(bytes..) else {
+                // Said now: what comes is kept until the tuple is whole.
+                if tuple.len() - from.len() + bytes > TUPLE_BYTES_MAX {
+                    return Err(self.damaged(row, "a row takes more than the 1 GiB that a server sends"));
+                }
+                return Ok(Located::Incomplete);
+            };
+            rest = after;
         }
-        Ok(if at <= data.len() {
-            Located::Tuple { end: at }
-        } else {
-            Located::Incomplete
+        Ok(Located::Tuple {
+            end: data.len() - rest.len(),
         })
     }
 }
