@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use ahash::RandomState;
 use arrow::array::{Array, ArrayRef, AsArray as _};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use parquet::basic::Encoding;
@@ -105,7 +106,7 @@ impl Sample {
             values: values.len(),
             bytes: values.iter().map(|value| value.len()).sum(),
             sorted: values.is_sorted(),
-            distinct: values.into_iter().collect::<HashSet<_>>().len(),
+            distinct: values.into_iter().collect::<HashSet<_, RandomState>>().len(),
         }
     }
 }
