@@ -5,8 +5,9 @@
 //!             └─ three quarters of the rest for the workers (the last is what an allocator holds back)
 //!                   each ─┬─ rows off the wire, or to it       small, or one row
 //!                         ├─ the batch that they become, or come from     1/16, as much again as it grows
-//!                         ├─ the row group that batches become            1/2
-//!                         └─ the pages and dictionaries of all columns    when it reads; of one when it writes
+//!                         ├─ the row group that batches become            1/2, less as it is encoded
+//!                         └─ the pages and dictionaries of all columns    when it reads, and when it writes
+//!                                                                         if they take 1/2 at most; or of one
 //! ```
 //!
 //! A row larger than a batch takes several times its size on its way, whatever the part: see
@@ -129,6 +130,11 @@ impl Memory {
     /// A row group is closed by the batch with which its values reach so many bytes.
     pub(crate) fn row_group_bytes(&self) -> usize {
         (self.worker_bytes / 2).min(ROW_GROUP_BYTES_MAX)
+    }
+
+    /// A row group's columns are encoded at the same time if their encoders take no more bytes than this.
+    pub(crate) fn encoders_bytes(&self) -> usize {
+        self.worker_bytes / 2
     }
 
     /// Waits until no other worker has rows at hand that are larger than a batch, and keeps others

@@ -53,7 +53,7 @@ impl FileWriter {
             disk::create_dir_all(parent)?;
         }
         let file = File::create(path).map_err(io("create", path))?;
-        let writer = RowGroups::new(file, schema.clone(), base_properties(schema), memory.row_group_bytes())
+        let writer = RowGroups::new(file, schema.clone(), base_properties(schema), memory)
             .map_err(parquet_error("write", path))?;
         Ok(Self {
             path: path.into(),
