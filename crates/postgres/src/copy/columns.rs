@@ -226,9 +226,11 @@ fn each<T: Default>(
 }
 
 /// Room for a batch after one of this length. It is about as long, and if it were a little longer, all of it
-/// would be moved into twice the room in the end.
+/// would be moved into twice the room in the end. Beyond a batch's usual size it is a single row, and the room
+/// that the next would leave empty is dear.
 fn about(length: usize) -> usize {
-    length + length / 8 + SHORT
+    const USUAL_MAX: usize = 8 << 20;
+    length + if length <= USUAL_MAX { length / 8 } else { 0 } + SHORT
 }
 
 fn date(days: i32) -> Result<i32, Refusal> {

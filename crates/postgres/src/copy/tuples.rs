@@ -214,7 +214,7 @@ impl TupleReader {
         }
         for places in self.places.chunks_exact_mut(self.block_rows) {
             let Some((length, from)) = rest.split_first_chunk() else {
-                return Ok(Located::Incomplete);
+                return self.incomplete(row, tuple.len());
             };
             let length = i32::from_be_bytes(*length);
             // In 32 bits: the data is a chunk, and before it less than a tuple.
@@ -226,17 +226,22 @@ impl TupleReader {
                 Err(_) => return Err(self.damaged(row, format!("a field's length is {length}"))),
             };
             let Some(after) = from.get(bytes..) else {
-                // Said now: what comes is kept until the tuple is whole.
-                if tuple.len() - from.len() + bytes > TUPLE_BYTES_MAX {
-                    return Err(self.damaged(row, "a row takes more than the 1 GiB that a server sends"));
-                }
-                return Ok(Located::Incomplete);
+                return self.incomplete(row, tuple.len() - from.len() + bytes);
             };
             rest = after;
         }
         Ok(Located::Tuple {
             end: data.len() - rest.len(),
         })
+    }
+
+    /// A tuple of at least so many bytes has not come as a whole. If they are too many that is said now: what
+    /// comes is kept until it has.
+    fn incomplete(&self, row: usize, bytes: usize) -> Result<Located> {
+        if bytes > TUPLE_BYTES_MAX {
+            return Err(self.damaged(row, "a row takes more than the 1 GiB that a server sends"));
+        }
+        Ok(Located::Incomplete)
     }
 }
 
