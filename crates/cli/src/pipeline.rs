@@ -375,6 +375,7 @@ pub fn target(config: &Config) -> anyhow::Result<lake_loader::Target> {
     };
     Ok(lake_loader::Target {
         url: target.url,
+        timeouts: config.timeouts,
         schema: target.schema.parse()?,
     })
 }

@@ -16,4 +16,5 @@ mod names_and_shapes;
 mod outcome;
 mod round_trip;
 mod schema_change;
+mod waits;
 mod workshop;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use lake_extractor::Source;
+use lake_extractor::{Source, Timeouts};
 use lake_storage::{Lake, MemorySize, SchemaChange};
 
 pub use crate::file::ConfigError;
@@ -29,6 +29,8 @@ pub struct Config<F> {
     pub schema_change: SchemaChange,
     /// How much memory a command may take, if the file says so.
     pub memory: Option<MemorySize>,
+    /// How long connections to databases wait.
+    pub timeouts: Timeouts,
     /// The saved queries: their files by name.
     pub queries: BTreeMap<String, PathBuf>,
     sources: Vec<file::NamedSource>,

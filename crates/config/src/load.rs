@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use lake_csv::{ColumnType, CsvSettings, Encoding, OnBadRow};
-use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, nearest};
+use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, Timeouts, nearest};
 use serde_saphyr::{Location, Spanned};
 
 use crate::expand::expand;
@@ -103,6 +103,13 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
         }
         None => None,
     };
+    let mut timeouts = Timeouts::default();
+    for (text, limit) in [(&file.lock_timeout, &mut timeouts.lock)] {
+        if let Some(text) = text {
+            let parsed = reader.string(text)?.parse();
+            *limit = parsed.map_err(|message| reader.error(text, message))?;
+        }
+    }
     let mut queries = BTreeMap::new();
     for (name, query) in &file.queries {
         queries.insert(name.clone(), reader.path_of(folder, query)?);
@@ -138,6 +145,7 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
         exports,
         schema_change,
         memory,
+        timeouts,
         queries,
         sources,
         target: file.target,
@@ -158,7 +166,7 @@ pub fn source<F>(config: &Config<F>, name: &str) -> Result<Source, ConfigError> 
         .unwrap_or(Path::new("."));
     Ok(match source.r#type.value.as_str() {
         "csv" => Source::Csv(reader.csv_source(folder, name, source)?),
-        _ => Source::Postgres(reader.postgres_source(name, source)?),
+        _ => Source::Postgres(reader.postgres_source(name, source, config.timeouts)?),
     })
 }
 
@@ -258,7 +266,12 @@ impl Reader<'_> {
         }
     }
 
-    fn postgres_source(&self, name: &str, source: &SourceFile) -> Result<PostgresSource, ConfigError> {
+    fn postgres_source(
+        &self,
+        name: &str,
+        source: &SourceFile,
+        timeouts: Timeouts,
+    ) -> Result<PostgresSource, ConfigError> {
         let Some(url) = &source.url else {
             return Err(self.at(None, format!("the source {name} has no `url:`")));
         };
@@ -266,6 +279,7 @@ impl Reader<'_> {
         Ok(PostgresSource {
             name: name.into(),
             url: self.string(url)?,
+            timeouts,
             tables,
             settings,
         })
@@ -456,6 +470,7 @@ fn yaml_message(error: &serde_saphyr::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lake_extractor::TimeLimit;
     use lake_storage::MemorySize;
 
     use super::*;
@@ -512,6 +527,18 @@ mod tests {
             let error = parsed::<String>(&format!("lake: x\nmemory: {memory}")).err();
             assert_eq!(error, Some(format!("etc/lake.yaml:2:9: {wanted}")));
         }
+    }
+
+    #[test]
+    fn a_wait_for_a_lock_has_an_end() {
+        let limit = |text: &str| parsed::<String>(&format!("lake: x{text}")).map(|config| config.timeouts.lock);
+        assert_eq!(limit(""), Ok(TimeLimit::minutes(5)));
+        assert_eq!(limit("\nlock_timeout: 90 min"), Ok(TimeLimit::minutes(90)));
+        for never in ["0", "never"] {
+            assert_eq!(limit(&format!("\nlock_timeout: {never}")), Ok(TimeLimit::NEVER));
+        }
+        let wanted = "\"5\" is no time: write a number and a unit, e.g. 30s or 5 min, or never";
+        assert_eq!(limit("\nlock_timeout: 5"), Err(format!("etc/lake.yaml:2:15: {wanted}")));
     }
 
     #[test]

@@ -11,4 +11,5 @@ pub mod postgres;
 pub use error::{Error, Result, nearest};
 pub use extract::{ExtractReport, ExtractedTable, Probe, Progress, Quarantined, Request, Source, extract, probe};
 pub use files::CsvSource;
+pub use lake_postgres::{TimeLimit, Timeouts};
 pub use postgres::{ColumnAs, PostgresSource, TablePattern, TableSettings};

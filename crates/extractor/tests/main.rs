@@ -4,11 +4,13 @@
 mod csv_bad_rows;
 mod csv_days;
 mod postgres_connection;
+mod postgres_locks;
 mod postgres_snapshot;
 mod postgres_tables;
 mod postgres_types;
 
 use lake_extractor::{Error, ExtractReport, PostgresSource, Request, Source, extract};
+use lake_postgres::Timeouts;
 use lake_sandbox::PostgresServer;
 use lake_storage::{Lake, RunDate, RunId};
 use tempfile::TempDir;
@@ -33,6 +35,7 @@ impl Fixture {
             source: PostgresSource {
                 name: "postgres".into(),
                 url,
+                timeouts: Timeouts::default(),
                 tables: Vec::new(),
                 settings: Vec::new(),
             },
@@ -52,6 +55,11 @@ impl Fixture {
 
     pub(crate) async fn execute(&self, sql: &str) {
         self.connect().await.batch_execute(sql).await.unwrap();
+    }
+
+    /// How many rows a query gives.
+    pub(crate) async fn rows(&self, sql: &str) -> usize {
+        self.connect().await.query(sql, &[]).await.unwrap().len()
     }
 
     pub(crate) async fn extract(&self) -> Result<ExtractReport, Error> {

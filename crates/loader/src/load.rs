@@ -49,7 +49,7 @@ pub async fn load(
         bytes,
     });
 
-    let connection = Connection::open(&target.url, &request.application_name()).await?;
+    let connection = Connection::open(&target.url, &request.application_name(), target.timeouts).await?;
     let loaded = under_lock(lake, target, request, &mut plans, &connection, &progress).await;
     lock::release(&connection).await;
     drop(guards);
@@ -217,7 +217,7 @@ impl Load<'_> {
             .min(usize::try_from(worth).unwrap_or(usize::MAX));
         let mut connections = Vec::new();
         for _ in 1..count {
-            match Connection::open(&self.target.url, &self.request.application_name()).await {
+            match Connection::open(&self.target.url, &self.request.application_name(), self.target.timeouts).await {
                 Ok(connection) => connections.push(connection),
                 Err(error) => {
                     tracing::warn!(%error, "no further connection to be had: fewer fill the tables");

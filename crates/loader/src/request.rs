@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lake_postgres::Timeouts;
 use lake_storage::{RunDate, RunId};
 
 use crate::Error;
@@ -12,6 +13,8 @@ use crate::Error;
 pub struct Target {
     /// The connection URL; not shown by Debug.
     pub url: String,
+    /// How long its connections wait.
+    pub timeouts: Timeouts,
     /// Which schema a table goes to.
     pub schema: SchemaRule,
 }
@@ -114,6 +117,7 @@ mod tests {
     fn debug_hides_the_url() {
         let target = Target {
             url: "postgres://u:s3cret@h/d".into(),
+            timeouts: Timeouts::default(),
             schema: SchemaRule::PerSource,
         };
         assert!(!format!("{target:?}").contains("s3cret"));

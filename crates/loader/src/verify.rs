@@ -97,7 +97,7 @@ impl fmt::Display for Mismatch {
 pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Result<VerifyReport> {
     let selection = Selection::read(lake, request)?;
     let mut plans = plan::plan(selection.tables.clone(), &target.schema)?;
-    let connection = Connection::open(&target.url, &request.application_name()).await?;
+    let connection = Connection::open(&target.url, &request.application_name(), target.timeouts).await?;
     connection
         .batch_execute("begin isolation level repeatable read read only")
         .await

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema};
 use lake_loader::{Error, LoadReport, LoadRequest, SchemaRule, Target};
-use lake_postgres::{METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE};
+use lake_postgres::{METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, Timeouts};
 use lake_sandbox::PostgresServer;
 use lake_storage::{Coverage, Lake, Manifest, Relation, RunDate, RunId, TableWrite};
 use tempfile::TempDir;
@@ -125,6 +125,7 @@ impl Fixture {
             client: connect(&url).await,
             target: Target {
                 url,
+                timeouts: Timeouts::default(),
                 schema: SchemaRule::Fixed("public".into()),
             },
             database,

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::tap::{Tap, Tapped};
 use crate::tls::Connector;
-use crate::{Error, Result};
+use crate::{Error, Result, Timeouts};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -20,7 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// nor what it is read as (without `array_nulls`, `{NULL}` is a text of four letters). The timeouts go
 /// first: one of a millisecond would else end the rest of this.
 const SESSION_SETTINGS: &str = "\
-    SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; \
     SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmloption = 'content'; \
     SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = ''; \
@@ -73,6 +73,10 @@ pub struct Connection {
     pub(crate) client: Client,
     endpoint: Endpoint,
     pub(crate) tap: Tap,
+    pub(crate) timeouts: Timeouts,
+    // What a further connection is opened with.
+    pub(crate) url: String,
+    pub(crate) application_name: String,
 }
 
 impl std::ops::Deref for Connection {
@@ -92,7 +96,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Tls`] or [`Error::Connect`]; none of them shows the password.
-    pub async fn open(url: &str, application_name: &str) -> Result<Self> {
+    pub async fn open(url: &str, application_name: &str, timeouts: Timeouts) -> Result<Self> {
         let Target {
             mut config,
             verify,
@@ -112,13 +116,23 @@ impl Connection {
             }
         });
         client
-            .batch_execute(SESSION_SETTINGS)
+            .batch_execute(&format!(
+                "{SESSION_SETTINGS}; SET lock_timeout = {}",
+                timeouts.lock.milliseconds()
+            ))
             .await
             .map_err(refused(&endpoint))?;
         if let Err(error) = client.batch_execute(CLIENT_CHECK).await {
             tracing::debug!(%error, "the server does not watch for clients that are gone");
         }
-        Ok(Self { client, endpoint, tap })
+        Ok(Self {
+            client,
+            endpoint,
+            tap,
+            timeouts,
+            url: url.into(),
+            application_name: application_name.into(),
+        })
     }
 
     /// Where the connection goes.

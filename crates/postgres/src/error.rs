@@ -1,6 +1,6 @@
 //! What can go wrong between us and a PostgreSQL server.
 
-use crate::Endpoint;
+use crate::{Endpoint, LockWait, TimeLimit};
 
 /// A failure to talk to a server, or of the values that it sent.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,19 @@ pub enum Error {
         action: String,
         /// The server's answer.
         source: tokio_postgres::Error,
+    },
+    /// A lock did not come in the time that there is for it.
+    #[error(
+        "cannot {action}: it has waited {limit} (`lock_timeout` in the config) for a lock: {}",
+        crate::lock_wait::told(wait.as_ref())
+    )]
+    LockTimeout {
+        /// What was tried.
+        action: String,
+        /// How long it waited.
+        limit: TimeLimit,
+        /// Who was in the way, if it could be asked.
+        wait: Option<LockWait>,
     },
     /// A COPY stream that does not follow the format.
     #[error("the server's COPY stream is damaged: {reason} (row {row})")]

@@ -10,8 +10,10 @@ pub mod copy;
 mod copy_out;
 mod error;
 mod ident;
+mod lock_wait;
 mod numeric;
 mod tap;
+mod timeouts;
 mod tls;
 mod types;
 
@@ -20,6 +22,8 @@ pub use connect::{Connection, Endpoint};
 pub use copy_out::CopyOut;
 pub use error::{Error, Result};
 pub use ident::{NamePart, parse_name, quote_identifier, quote_literal, quote_qualified};
+pub use lock_wait::LockWait;
+pub use timeouts::{TimeLimit, Timeouts};
 pub use tokio_postgres;
 pub use types::{
     ColumnCodec, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, PgType, TypeCatalog,

@@ -83,7 +83,7 @@ fn writable(folder: &std::path::Path) -> anyhow::Result<String> {
 
 async fn target(config: &Config) -> anyhow::Result<String> {
     let target = crate::pipeline::target(config)?;
-    let connection = Connection::open(&target.url, "lake check").await?;
+    let connection = Connection::open(&target.url, "lake check", target.timeouts).await?;
     let row = connection
         .query_one(
             "select pg_catalog.current_setting('server_version'), pg_catalog.current_database()::text,

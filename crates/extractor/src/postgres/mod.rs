@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use lake_postgres::Timeouts;
 use lake_storage::{DayWriter, Lake, Manifest, TableWrite};
 
 use self::own_thread::on_own_thread;
@@ -39,6 +40,8 @@ pub struct PostgresSource {
     pub name: String,
     /// The connection URL; not shown by Debug.
     pub url: String,
+    /// How long its connections wait.
+    pub timeouts: Timeouts,
     /// Which tables, in the order of the config; all if empty.
     pub tables: Vec<TablePattern>,
     /// Settings by the pattern that they were written under.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use lake_postgres::{
-    CatalogColumn, ColumnCodec, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE,
+    CatalogColumn, ColumnCodec, Connection, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE,
     TypeCatalog, quote_identifier, quote_qualified,
 };
 use lake_storage::{Relation, SqlName, encode_segment, yaml};
@@ -20,8 +20,6 @@ use crate::{Error, Result};
 pub(super) struct Listed {
     pub(super) relation: Relation,
     kind: Kind,
-    /// Bytes of its heap (of all leaves, if it is partitioned).
-    bytes: u64,
     /// Whether its pages can be addressed by ctid.
     heap: bool,
     /// Whether `lock table` takes it: foreign tables and materialised views are locked as they are read.
@@ -58,12 +56,6 @@ pub(super) async fn list(client: &Client, source: &PostgresSource) -> Result<Vec
     let rows = client
         .query(
             "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relispartition,
-                    case c.relkind
-                        when 'p' then (select coalesce(sum(pg_catalog.pg_relation_size(t.relid)), 0)::bigint
-                                       from pg_catalog.pg_partition_tree(c.oid) t where t.isleaf)
-                        when 'r' then pg_catalog.pg_relation_size(c.oid)
-                        when 'm' then pg_catalog.pg_relation_size(c.oid)
-                        else 0 end,
                     c.relkind in ('r', 'm') and coalesce(am.amname = 'heap', false)
              from pg_catalog.pg_class c
              join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -89,13 +81,34 @@ pub(super) async fn list(client: &Client, source: &PostgresSource) -> Result<Vec
                 ("p", _) => Kind::Partitioned,
                 _ => Kind::OnRequest,
             },
-            // NULL for a table dropped between the scan and the size.
-            bytes: row.get::<_, Option<i64>>(5).unwrap_or_default() as u64,
-            heap: row.get(6),
+            heap: row.get(5),
             lockable: matches!(row.get(3), "r" | "p" | "v"),
         })
         .collect();
     select(all, &source.tables)
+}
+
+/// The bytes of relations' heaps, of all leaves if one is partitioned, by their OIDs.
+///
+/// To be asked for relations that are locked: the size of another waits for whoever has locked it.
+async fn sizes(connection: &Connection, oids: &[u32]) -> Result<HashMap<u32, u64>> {
+    const STATEMENT: &str = "\
+        select c.oid, case c.relkind
+                   when 'p' then (select coalesce(sum(pg_catalog.pg_relation_size(t.relid)), 0)::bigint
+                                  from pg_catalog.pg_partition_tree(c.oid) t where t.isleaf)
+                   else pg_catalog.pg_relation_size(c.oid) end
+        from pg_catalog.pg_class c where c.oid = any($1) and c.relkind in ('r', 'p', 'm')";
+    let rows = connection
+        .watch_locks(
+            STATEMENT,
+            "read the tables' sizes",
+            connection.query(STATEMENT, &[&oids]),
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.get(0), row.get::<_, Option<i64>>(1).unwrap_or_default() as u64))
+        .collect())
 }
 
 fn select(all: Vec<Listed>, patterns: &[TablePattern]) -> Result<Vec<Listed>> {
@@ -199,19 +212,21 @@ pub(super) fn requested(
 
 /// Resolves the tables' columns: what is selected, how it travels, what it becomes.
 pub(super) async fn resolve(
-    client: &Client,
+    connection: &Connection,
     selected: Vec<(String, Listed)>,
     settings: &[(TablePattern, TableSettings)],
 ) -> Result<Vec<Table>> {
     let oids: Vec<u32> = selected.iter().map(|(_, listed)| listed.relation.oid).collect();
-    let mut columns: BTreeMap<u32, Vec<CatalogColumn>> = lake_postgres::columns(client, &oids).await?;
-    let types = TypeCatalog::of_relations(client, &oids).await?;
+    let mut columns: BTreeMap<u32, Vec<CatalogColumn>> = lake_postgres::columns(connection, &oids).await?;
+    let types = TypeCatalog::of_relations(connection, &oids).await?;
+    let sizes = sizes(connection, &oids).await?;
     selected
         .into_iter()
         .map(|(name, listed)| {
             let columns = columns.remove(&listed.relation.oid).unwrap_or_default();
             let settings = TablePattern::find(settings, &listed.relation);
-            table(name, listed, &columns, &types, settings)
+            let bytes = sizes.get(&listed.relation.oid).copied().unwrap_or_default();
+            table(name, listed, bytes, &columns, &types, settings)
         })
         .collect()
 }
@@ -231,6 +246,7 @@ fn free_name(relation: &Relation, taken: &HashMap<&str, Vec<usize>>) -> String {
 fn table(
     name: String,
     listed: Listed,
+    bytes: u64,
     columns: &[CatalogColumn],
     types: &TypeCatalog,
     settings: Option<&TableSettings>,
@@ -322,7 +338,7 @@ fn table(
         schema: Arc::new(Schema::new(fields)),
         codecs,
         select: select.join(", "),
-        bytes: listed.bytes,
+        bytes,
         heap: listed.heap,
     })
 }

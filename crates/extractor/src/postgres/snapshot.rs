@@ -1,7 +1,5 @@
 //! The transaction that holds the locks and the snapshot.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use lake_postgres::{Connection, Error as PgError, quote_qualified};
 use lake_storage::Snapshot;
@@ -11,8 +9,6 @@ use super::relation::{self, Listed, Table};
 use crate::{Error, Result};
 
 const ATTEMPTS: u32 = 5;
-/// When a lock does not come at once, the log says what is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The first connection: its transaction's snapshot is the one that everything is read under.
 pub(super) struct Coordinator {
@@ -31,7 +27,7 @@ pub(super) struct Identity {
 
 impl Coordinator {
     pub(super) async fn open(source: &PostgresSource, command: &str, tables: &[String]) -> Result<Self> {
-        let connection = Connection::open(&source.url, command).await?;
+        let connection = Connection::open(&source.url, command, source.timeouts).await?;
         let version: i32 = connection
             .query_one("select pg_catalog.current_setting('server_version_num')::int", &[])
             .await
@@ -76,7 +72,7 @@ impl Coordinator {
 
     /// Adopts an exported snapshot on a connection of its own.
     pub(super) async fn adopt(source: &PostgresSource, command: &str, snapshot: &str) -> Result<Connection> {
-        let connection = Connection::open(&source.url, command).await?;
+        let connection = Connection::open(&source.url, command, source.timeouts).await?;
         control(&connection, "begin isolation level repeatable read, read only").await?;
         let set = format!("set transaction snapshot {}", lake_postgres::quote_literal(snapshot));
         control(&connection, &set).await?;
@@ -127,16 +123,9 @@ async fn lock(connection: &Connection, tables: &[(String, Listed)]) -> Result<()
         return Ok(());
     }
     let statement = format!("lock table {} in access share mode", relations.join(", "));
-    let locking = connection.batch_execute(&statement);
-    tokio::pin!(locking);
-    let locked = tokio::select! {
-        locked = &mut locking => locked,
-        () = tokio::time::sleep(LOCK_PATIENCE) => {
-            tracing::warn!("waiting for a lock: another session is altering, truncating or dropping one of the tables");
-            locking.await
-        }
-    };
-    Ok(locked.map_err(PgError::query("lock the tables for reading"))?)
+    Ok(connection
+        .execute_watched(&statement, "lock the tables for reading")
+        .await?)
 }
 
 async fn identify(connection: &Connection) -> Result<Snapshot> {

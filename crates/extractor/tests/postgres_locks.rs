@@ -1,0 +1,62 @@
+//! Other sessions' locks: waited for with a word, and not without end.
+
+use lake_postgres::{TimeLimit, Timeouts};
+use tokio_postgres::Client;
+
+use crate::{Fixture, chain};
+
+async fn pid(client: &Client) -> i32 {
+    client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_a_lock_ends_and_names_who_is_in_the_way() {
+    let mut fixture = Fixture::new("create table \"T\" (amount bigint)").await;
+    fixture.source.timeouts = Timeouts {
+        lock: "800ms".parse::<TimeLimit>().unwrap(),
+    };
+    // One reads and forgets to commit, another waits for it, and all that come later wait for both.
+    let (reader, owner) = (fixture.connect().await, fixture.connect().await);
+    reader.batch_execute("begin; select from \"T\"").await.unwrap();
+    let pids = (pid(&reader).await, pid(&owner).await);
+    let alter = tokio::spawn(async move { owner.batch_execute("alter table \"T\"\n  add more int").await });
+    while fixture.rows("select from pg_locks where not granted").await == 0 {}
+    let error = chain(&fixture.extract().await.unwrap_err());
+    let wanted = format!(
+        "cannot lock the tables for reading: it has waited 800 ms (`lock_timeout` in the config) for a lock: \
+         public.\"T\" is locked by process {} (postgres, active: alter table \"T\" add more int), which itself waits \
+         for process {reader} (postgres, idle in transaction: select pg_backend_pid()); wait for it, or end it with \
+         `select pg_terminate_backend({reader})`",
+        pids.1,
+        reader = pids.0,
+    );
+    assert_eq!(error, wanted);
+    reader.batch_execute("commit").await.unwrap();
+    alter.await.unwrap().unwrap();
+    fixture.extract().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_on_a_table_that_is_not_asked_for_is_no_concern() {
+    let mut fixture = Fixture::new(
+        "create table t (amount bigint); create table busy (amount bigint);
+         create table part (amount bigint) partition by list (amount); create table part_1 partition of part default;
+         create materialized view seen as select 1 as one; create view v as select * from busy",
+    )
+    .await;
+    fixture.source.timeouts.lock = "200ms".parse().unwrap();
+    let owner = fixture.connect().await;
+    let locks = "begin; lock table busy, part, v; refresh materialized view seen; create index on busy (amount)";
+    owner.batch_execute(locks).await.unwrap();
+    fixture.extract_with(2, &["t"]).await.unwrap();
+    fixture.source.tables = ["public.*", "!busy", "!part"]
+        .map(|pattern| pattern.parse().unwrap())
+        .into();
+    fixture.extract().await.unwrap();
+    // Whatever it is: its columns, its types, its size are read once it is locked.
+    for pattern in ["busy", "part", "v", "seen"] {
+        fixture.source.tables = vec![pattern.parse().unwrap()];
+        let error = chain(&fixture.extract().await.unwrap_err());
+        assert!(error.contains("is locked by process"), "{pattern}: {error}");
+    }
+}
