@@ -112,6 +112,14 @@ pub enum Error {
         /// What it is.
         kind: &'static str,
     },
+    /// A partition and its root are both tables of the load.
+    #[error("the target's {partition} is a partition of {root}, which is loaded too: leave one of them out")]
+    PartitionToo {
+        /// The partition.
+        partition: TargetTable,
+        /// The partitioned table.
+        root: TargetTable,
+    },
     /// A foreign key by which the replacement of a table's rows would change rows of another table.
     #[error(
         "the foreign key {constraint:?} of {referencing} would {effect} when the rows of {target} are replaced: \

@@ -72,6 +72,34 @@ pub(crate) async fn find(connection: &Connection, targets: &[&TargetTable]) -> R
         .collect())
 }
 
+/// A partition that is loaded as a table of its own, and with its root as well, would hold its rows twice.
+///
+/// # Errors
+/// [`Error::PartitionToo`].
+pub(crate) async fn refuse_parts(
+    connection: &Connection,
+    targets: &[&TargetTable],
+    existing: &[Option<Existing>],
+) -> Result<()> {
+    let oids: Vec<u32> = existing.iter().flatten().map(|table| table.oid).collect();
+    let nested = connection
+        .query_opt(
+            "select o, a.relid::oid from unnest($1::oid[]) o, pg_partition_ancestors(o) a \
+             where a.relid <> o and a.relid = any($1) limit 1",
+            &[&oids],
+        )
+        .await
+        .map_err(lake_postgres::Error::query("look for the target's partitions"))?;
+    let target = |oid: u32| {
+        let mut tables = targets.iter().zip(existing);
+        tables.find_map(|(target, table)| table.as_ref().filter(|t| t.oid == oid).map(|_| (*target).clone()))
+    };
+    match nested.and_then(|row| Some((target(row.get(0))?, target(row.get(1))?))) {
+        Some((partition, root)) => Err(Error::PartitionToo { partition, root }),
+        None => Ok(()),
+    }
+}
+
 fn kind_name(relkind: &str) -> &'static str {
     match relkind {
         "v" => "a view",

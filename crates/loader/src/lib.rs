@@ -38,6 +38,7 @@ mod foreign_keys;
 mod load;
 mod loads;
 mod lock;
+mod order;
 mod plan;
 mod report;
 mod request;

@@ -15,8 +15,8 @@ use crate::selection::Selection;
 use crate::staging::{self, Staging, Substitutes};
 use crate::swap::Swap;
 use crate::{
-    Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, copy, evolve, existing, lock,
-    plan,
+    Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, copy, evolve, existing,
+    foreign_keys, lock, plan,
 };
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
@@ -86,6 +86,7 @@ async fn under_lock(
     evolve::replace_missing_types(connection, plans).await?;
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(connection, &targets).await?;
+    existing::refuse_parts(connection, &targets, &existing).await?;
     let alterations = evolve::evolve(connection, plans, &existing, lake.schema_change()).await?;
     let load = Load {
         lake,
@@ -116,7 +117,8 @@ impl Load<'_> {
         connection: &Connection,
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(Vec<LoadedTable>, u64)> {
-        crate::foreign_keys::order(connection, self.plans, self.existing).await?;
+        let keys = foreign_keys::read(connection, self.existing).await?;
+        foreign_keys::order(self.plans, &keys)?; // before the rows are copied in vain
         let names: Vec<TargetTable> = (0..)
             .zip(self.plans)
             .map(|(place, plan)| staging::name(plan, place, &self.request.run, self.substitutes))

@@ -12,7 +12,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::evolve::{self, Alterations};
 use crate::existing::{self, Existing};
-use crate::foreign_keys::{self, Group, Order};
+use crate::foreign_keys;
+use crate::order::{Group, Order};
 use crate::plan::TablePlan;
 use crate::staging::{self, Staging, Substitutes};
 use crate::statements::{Filled, create_table, delete_all, insert, insert_all, inserted_columns, renamed};
@@ -61,7 +62,8 @@ impl Swap<'_> {
             .await
             .map_err(query("begin the transaction"))?;
         self.lock(connection).await?;
-        let order = foreign_keys::order(connection, self.plans, self.existing).await?;
+        let keys = foreign_keys::read(connection, self.existing).await?;
+        let order = foreign_keys::order(self.plans, &keys)?;
         let missing: Vec<String> = self
             .substitutes
             .keys()

@@ -9,6 +9,7 @@ mod first_load;
 mod fixture;
 mod foreign_keys;
 mod one_load;
+mod partitions;
 mod readers;
 mod selection;
 mod survival;
