@@ -14,7 +14,7 @@ use arrow::array::RecordBatch;
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput};
 use lake_postgres::ColumnCodec;
-use lake_postgres::copy::{CopyDecoder, CopyEncoder};
+use lake_postgres::copy::{BatchSize, CopyDecoder, CopyEncoder};
 use lake_storage::{FileWriter, Memory};
 
 /// About 120,000 rows of lineitem.
@@ -71,18 +71,18 @@ impl Sample {
     }
 
     fn decode(&self) -> anyhow::Result<Vec<RecordBatch>> {
-        let mut decoder = CopyDecoder::new(self.batches[0].schema(), &self.codecs);
+        let batch_max = BatchSize {
+            rows: BATCH_ROWS,
+            ..BatchSize::UNBOUNDED
+        };
+        let mut decoder = CopyDecoder::new(self.batches[0].schema(), &self.codecs, batch_max);
         let mut batches = Vec::new();
         for chunk in &self.chunks {
             decoder.feed(chunk)?;
-            if decoder.batch_rows() >= BATCH_ROWS {
-                batches.push(decoder.take_batch()?);
-            }
+            batches.extend(std::iter::from_fn(|| decoder.full_batch()));
         }
         decoder.end()?;
-        if decoder.batch_rows() > 0 {
-            batches.push(decoder.take_batch()?);
-        }
+        batches.push(decoder.last_batch()?);
         Ok(batches)
     }
 

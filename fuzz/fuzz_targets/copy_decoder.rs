@@ -10,7 +10,7 @@ use arrow::datatypes::{Decimal128Type, Field, Schema, SchemaRef};
 use bytes::BytesMut;
 use lake_fuzz::{Bounded, Choices};
 use lake_postgres::ColumnCodec;
-use lake_postgres::copy::{CopyDecoder, CopyDigest, CopyEncoder};
+use lake_postgres::copy::{BatchSize, CopyDecoder, CopyDigest, CopyEncoder};
 use libfuzzer_sys::fuzz_target;
 
 #[global_allocator]
@@ -231,20 +231,22 @@ fn decode(
     chunks: &[&[u8]],
     batch_rows: usize,
 ) -> Result<RecordBatch, String> {
-    let mut decoder = CopyDecoder::new(schema.clone(), codecs);
+    let batch_max = BatchSize {
+        rows: batch_rows.max(1),
+        ..BatchSize::UNBOUNDED
+    };
+    let mut decoder = CopyDecoder::new(schema.clone(), codecs, batch_max);
     let mut batches = Vec::new();
     for chunk in chunks {
         if let Err(error) = decoder.feed(chunk) {
             // Half a row may be in it: there is no batch to be had, and no panic either.
-            let _ = decoder.take_batch();
+            let _ = decoder.last_batch();
             return Err(error.to_string());
         }
-        if decoder.batch_rows() >= batch_rows {
-            batches.push(decoder.take_batch().expect("whole rows make a batch"));
-        }
+        batches.extend(std::iter::from_fn(|| decoder.full_batch()));
     }
     let rows = decoder.end().map_err(|error| error.to_string())?;
-    batches.push(decoder.take_batch().expect("whole rows make a batch"));
+    batches.push(decoder.last_batch().expect("whole rows make a batch"));
     let all = concat_batches(schema, &batches).expect("batches of one schema");
     assert_eq!(all.num_rows() as u64, rows);
     Ok(all)

@@ -122,3 +122,32 @@ async fn a_pooler_that_gives_one_connection_is_enough() {
     fixture.extract().await.unwrap();
     assert_eq!(sum(&fixture, "t"), 200_000);
 }
+
+/// A large table's scan joins another's where that is, unless it is told not to; and the network cuts the
+/// stream as it likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_rows_make_the_same_files() {
+    let fixture = Fixture::new(
+        "create table pages (id int primary key, body text, note text);
+         insert into pages select i, repeat(md5(i::text), 12), case when i % 7 > 0 then md5(i::text) end
+         from generate_series(1, 100000) i;",
+    )
+    .await;
+    let scanning = fixture.connect().await;
+    let mut first = None;
+    for begun in [false, true, true] {
+        if begun {
+            let scan = "begin; declare c no scroll cursor for select * from pages; fetch 30000 from c";
+            scanning.batch_execute(scan).await.unwrap();
+        }
+        fixture.extract_with(1, &[]).await.unwrap();
+        scanning.batch_execute("rollback").await.unwrap();
+        let manifest = fixture.lake.manifest("postgres", day()).unwrap().unwrap();
+        let files = fixture
+            .lake
+            .files("postgres", "pages", &manifest.tables["pages"])
+            .unwrap();
+        let files: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+        assert!(*first.get_or_insert_with(|| files.clone()) == files);
+    }
+}

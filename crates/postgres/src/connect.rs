@@ -17,14 +17,15 @@ use crate::{Error, Result, Timeouts};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a value looks like must not depend on the server's, the role's or the database's settings,
-/// nor what it is read as (without `array_nulls`, `{NULL}` is a text of four letters). The timeouts go
-/// first: one of a millisecond would else end the rest of this.
+/// nor what it is read as (without `array_nulls`, `{NULL}` is a text of four letters); and rows come in the
+/// order of their table, also where somebody else is in the middle of a scan. The timeouts go first: one of a
+/// millisecond would else end the rest of this.
 const SESSION_SETTINGS: &str = "\
     SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; \
     SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmloption = 'content'; \
     SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = ''; \
-    SET array_nulls = on; SET quote_all_identifiers = off; SET row_security = off";
+    SET array_nulls = on; SET quote_all_identifiers = off; SET row_security = off; SET synchronize_seqscans = off";
 
 /// Ends the statement of a client that was killed: since PostgreSQL 14, and not on every platform.
 const CLIENT_CHECK: &str = "SET client_connection_check_interval = '1s'";

@@ -4,8 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::RecordBatch;
 use lake_postgres::Connection;
-use lake_postgres::copy::CopyDecoder;
+use lake_postgres::copy::{BatchSize, CopyDecoder};
 use lake_storage::{DayWriter, WrittenFile};
 
 use super::PostgresSource;
@@ -128,26 +129,30 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
             piece.condition()
         );
         let mut stream = connection.copy_out(&copy, "read it").await?;
-        let mut decoder = CopyDecoder::new(table.schema.clone(), &table.codecs);
+        let batch_max = BatchSize {
+            rows: BATCH_ROWS_MAX,
+            bytes: self.day.memory().batch_bytes(),
+        };
+        let mut decoder = CopyDecoder::new(table.schema.clone(), &table.codecs, batch_max);
         let mut writer = self.day.file(&table.name, &table.schema, piece.number)?;
-        let batch_bytes_max = self.day.memory().batch_bytes();
+        // Read and not told yet.
+        let mut bytes = 0;
         while let Some(rows) = stream.next().await? {
-            let _alone = match rows.len() > batch_bytes_max {
+            let _alone = match rows.len() > batch_max.bytes {
                 true => self.day.memory().alone().await,
                 false => None,
             };
+            bytes += rows.len() as u64;
             decoder.feed(rows)?;
-            if decoder.batch_bytes() >= batch_bytes_max || decoder.batch_rows() >= BATCH_ROWS_MAX {
-                self.flush(&mut decoder, &mut writer)?;
+            while let Some(batch) = decoder.full_batch() {
+                self.write(&batch, std::mem::take(&mut bytes), &mut writer)?;
                 if self.failed.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
             }
         }
         let decoded = decoder.end()?;
-        if decoder.batch_rows() > 0 {
-            self.flush(&mut decoder, &mut writer)?;
-        }
+        self.write(&decoder.last_batch()?, bytes, &mut writer)?;
         let counted = stream.counted().await?;
         if decoded != counted {
             return Err(Error::RowCount { counted, decoded });
@@ -159,12 +164,13 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         }))
     }
 
-    fn flush(&self, decoder: &mut CopyDecoder, writer: &mut lake_storage::FileWriter) -> Result<()> {
-        let (rows, bytes) = (decoder.batch_rows() as u64, decoder.batch_bytes() as u64);
-        let batch = decoder.take_batch()?;
-        // On this thread, whose core has the data at hand; the server goes on meanwhile.
-        writer.write(&batch)?;
-        (self.progress)(Progress::Read { rows, bytes });
+    /// Writes a batch, on this thread, whose core has the data at hand; the server goes on meanwhile.
+    fn write(&self, batch: &RecordBatch, bytes: u64, writer: &mut lake_storage::FileWriter) -> Result<()> {
+        writer.write(batch)?;
+        (self.progress)(Progress::Read {
+            rows: batch.num_rows() as u64,
+            bytes,
+        });
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! A COPY stream as record batches.
 
+use std::collections::VecDeque;
+
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
 use super::columns::{ColumnBuilder, Refusal};
-use super::tuples::TupleReader;
+use super::tuples::{BatchSize, TupleReader};
 use crate::{ColumnCodec, Error, Result};
 
 /// Reads a COPY stream, in chunks cut anywhere, into batches of its schema's columns.
@@ -15,8 +17,9 @@ pub struct CopyDecoder {
     schema: SchemaRef,
     columns: Vec<Column>,
     tuples: TupleReader,
+    /// Of the batch that is being built.
     batch_rows: usize,
-    batch_bytes: usize,
+    full: VecDeque<RecordBatch>,
     /// After an error some columns have a block's values and some have not.
     failed: bool,
 }
@@ -29,7 +32,10 @@ struct Column {
 
 impl CopyDecoder {
     /// A decoder for a stream whose fields are those of `schema`, each sent as its codec says.
-    pub fn new(schema: SchemaRef, codecs: &[ColumnCodec]) -> Self {
+    ///
+    /// A batch ends with the row by which it has the rows, or the bytes, of `batch_max`. So the same rows make
+    /// the same batches, however the network cuts them.
+    pub fn new(schema: SchemaRef, codecs: &[ColumnCodec], batch_max: BatchSize) -> Self {
         let columns = schema
             .fields()
             .iter()
@@ -42,31 +48,21 @@ impl CopyDecoder {
             .collect::<Vec<_>>();
         Self {
             schema,
-            tuples: TupleReader::new(columns.len()),
+            tuples: TupleReader::new(columns.len(), batch_max),
             columns,
             batch_rows: 0,
-            batch_bytes: 0,
+            full: VecDeque::new(),
             failed: false,
         }
-    }
-
-    /// Rows of the batch that is being built.
-    pub fn batch_rows(&self) -> usize {
-        self.batch_rows
-    }
-
-    /// Bytes that the stream took for the batch that is being built.
-    pub fn batch_bytes(&self) -> usize {
-        self.batch_bytes
     }
 
     /// Takes the next chunk of the stream.
     ///
     /// # Errors
     /// [`Error::Stream`] if the format is violated, [`Error::Value`] or [`Error::NotText`] for a value
-    /// that its Arrow type can't hold: the first of the stream. No batch can be taken afterwards.
+    /// that its Arrow type can't hold: the first of the stream. No last batch can be taken afterwards.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
-        let (columns, rows, bytes) = (&mut self.columns, &mut self.batch_rows, &mut self.batch_bytes);
+        let (columns, rows) = (&mut self.columns, &mut self.batch_rows);
         let fed = self.tuples.feed(chunk, |block| {
             let mut first: Option<(usize, usize, Refusal)> = None;
             for (number, column) in columns.iter_mut().enumerate() {
@@ -80,33 +76,29 @@ impl CopyDecoder {
                 return Err(refusal.into_error(&columns[number], block.first_row + row as u64));
             }
             *rows += block.rows;
-            *bytes += block.bytes;
+            if block.ends_batch {
+                self.full.push_back(finish(columns, &self.schema, rows)?);
+            }
             Ok(())
         });
         self.failed |= fed.is_err();
         fed
     }
 
-    /// The rows decoded since the last call, as a batch in the stream's order.
+    /// The next batch of those that are full, in the stream's order; `None` until more is fed.
+    pub fn full_batch(&mut self) -> Option<RecordBatch> {
+        self.full.pop_front()
+    }
+
+    /// The rows after the last full batch, as a batch that may have none.
     ///
     /// # Errors
     /// [`Error::Stream`] after [`feed`](Self::feed) had one.
-    pub fn take_batch(&mut self) -> Result<RecordBatch> {
+    pub fn last_batch(&mut self) -> Result<RecordBatch> {
         if self.failed {
             return Err(self.tuples.damaged(0, "no batch can be taken after an error"));
         }
-        let columns = self.columns.iter_mut();
-        let arrays = columns
-            .map(|column| column.builder.finish())
-            .collect::<Result<Vec<ArrayRef>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(self.batch_rows));
-        self.batch_rows = 0;
-        self.batch_bytes = 0;
-        Ok(RecordBatch::try_new_with_options(
-            self.schema.clone(),
-            arrays,
-            &options,
-        )?)
+        finish(&mut self.columns, &self.schema, &mut self.batch_rows)
     }
 
     /// Ends the stream and returns how many rows it had.
@@ -116,6 +108,14 @@ impl CopyDecoder {
     pub fn end(&self) -> Result<u64> {
         self.tuples.end()
     }
+}
+
+/// The values of the builders as a batch of so many rows; both are empty afterwards.
+fn finish(columns: &mut [Column], schema: &SchemaRef, rows: &mut usize) -> Result<RecordBatch> {
+    let arrays = columns.iter_mut().map(|column| column.builder.finish());
+    let arrays = arrays.collect::<Result<Vec<ArrayRef>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(rows)));
+    Ok(RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?)
 }
 
 impl Refusal {

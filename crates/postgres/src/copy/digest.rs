@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hasher as _};
 
-use super::tuples::TupleReader;
+use super::tuples::{BatchSize, TupleReader};
 use crate::Result;
 
 /// What a COPY stream holds: two streams of the same rows have equal digests in any order.
@@ -33,7 +33,7 @@ impl CopyDigest {
                 row_sum: 0,
                 column_sums: vec![0; columns],
             },
-            tuples: TupleReader::new(columns),
+            tuples: TupleReader::new(columns, BatchSize::UNBOUNDED),
         }
     }
 

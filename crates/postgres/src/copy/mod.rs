@@ -14,6 +14,7 @@ mod tuples;
 pub use decode::CopyDecoder;
 pub use digest::{CopyDigest, Digest};
 pub use encode::CopyEncoder;
+pub use tuples::BatchSize;
 
 #[cfg(test)]
 mod tests;

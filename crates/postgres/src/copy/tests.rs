@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use super::{CopyDecoder, CopyEncoder};
+use super::{BatchSize, CopyDecoder, CopyEncoder};
 use crate::{ColumnCodec, Error, char_text};
 
 const ROWS: usize = 500;
@@ -174,7 +174,7 @@ fn what_is_encoded_is_decoded_bit_for_bit() {
     let stream = stream_of(&batch, &codecs);
 
     for _ in 0..20 {
-        let mut decoder = CopyDecoder::new(batch.schema(), &codecs);
+        let mut decoder = CopyDecoder::new(batch.schema(), &codecs, BatchSize::UNBOUNDED);
         let mut rest = &stream[..];
         while !rest.is_empty() {
             let (chunk, tail) = rest.split_at(random.random_range(1..=rest.len().min(5000)));
@@ -182,11 +182,66 @@ fn what_is_encoded_is_decoded_bit_for_bit() {
             rest = tail;
         }
         assert_eq!(decoder.end().unwrap(), ROWS as u64);
-        let decoded = decoder.take_batch().unwrap();
+        let decoded = decoder.last_batch().unwrap();
         // `==` would call -0 and 0, and no two NaNs, equal: the bytes decide.
         let again = stream_of(&decoded, &codecs);
         assert!(again == stream, "seed {seed}");
         assert_eq!(decoded, batch, "seed {seed}");
+    }
+}
+
+/// What a row group begins and ends with depends on its batches, and so do a file's bytes.
+#[test]
+fn the_same_rows_make_the_same_batches_wherever_chunks_are_cut() {
+    let seed = 20_260_203;
+    let mut random = StdRng::seed_from_u64(seed);
+    let codecs = codecs();
+    let batch = batch_of(&codecs, ROWS, &mut random);
+    let stream = stream_of(&batch, &codecs);
+    for batch_max in [
+        BatchSize {
+            rows: 7,
+            bytes: usize::MAX,
+        },
+        BatchSize {
+            rows: usize::MAX,
+            bytes: 3000,
+        },
+        BatchSize {
+            rows: 40,
+            bytes: 20_000,
+        },
+        BatchSize {
+            rows: ROWS,
+            bytes: usize::MAX,
+        },
+    ] {
+        let mut decoded = (0..10).map(|round| {
+            let mut decoder = CopyDecoder::new(batch.schema(), &codecs, batch_max);
+            let mut batches = Vec::new();
+            let mut rest = &stream[..];
+            while !rest.is_empty() {
+                let most = if round == 0 { rest.len() } else { rest.len().min(4000) };
+                let (chunk, tail) = rest.split_at(if round == 0 {
+                    most
+                } else {
+                    random.random_range(1..=most)
+                });
+                decoder.feed(chunk).unwrap();
+                batches.extend(std::iter::from_fn(|| decoder.full_batch()));
+                rest = tail;
+            }
+            assert_eq!(decoder.end().unwrap(), ROWS as u64);
+            batches.push(decoder.last_batch().unwrap());
+            batches
+        });
+        let whole = decoded.next().unwrap();
+        assert!(whole.len() > 1 && whole[..whole.len() - 1].iter().all(|batch| batch.num_rows() > 0));
+        assert!(whole.iter().all(|batch| batch.num_rows() <= batch_max.rows));
+        assert_eq!(whole.iter().map(RecordBatch::num_rows).sum::<usize>(), ROWS);
+        for cut in decoded {
+            assert!(cut == whole, "seed {seed}, {batch_max:?}");
+        }
     }
 }
 
@@ -233,9 +288,9 @@ fn damage_never_panics() {
                 break;
             }
         }
-        let mut decoder = CopyDecoder::new(schema.clone(), &codecs);
+        let mut decoder = CopyDecoder::new(schema.clone(), &codecs, BatchSize::UNBOUNDED);
         let fed = decoder.feed(&damaged);
-        assert_eq!(decoder.take_batch().is_ok(), fed.is_ok(), "seed {seed}");
+        assert_eq!(decoder.last_batch().is_ok(), fed.is_ok(), "seed {seed}");
         match fed.and_then(|()| decoder.end()) {
             Ok(_) => {}
             Err(Error::Stream { .. } | Error::Value { .. } | Error::NotText { .. }) => refused += 1,
@@ -250,7 +305,7 @@ fn what_is_no_text_or_no_char_is_refused() {
     let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("no", DataType::Utf8, true)]));
     let mut stream = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x02".to_vec();
     stream.extend(b"a\xff");
-    let mut decoder = CopyDecoder::new(schema.clone(), &[ColumnCodec::Text]);
+    let mut decoder = CopyDecoder::new(schema.clone(), &[ColumnCodec::Text], BatchSize::UNBOUNDED);
     let error = decoder.feed(&stream).unwrap_err().to_string();
     assert_eq!(
         error,

@@ -25,6 +25,26 @@ pub(super) struct TupleReader {
     places: Vec<Place>,
     block_rows: usize,
     tuples: u64,
+    batch_max: BatchSize,
+    /// Of the batch that the next tuple is of, so far.
+    batch: BatchSize,
+}
+
+/// How large a batch is: its rows, and the bytes that they take in the stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchSize {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes in the stream, lengths included.
+    pub bytes: usize,
+}
+
+impl BatchSize {
+    /// One batch of all rows.
+    pub const UNBOUNDED: Self = Self {
+        rows: usize::MAX,
+        bytes: usize::MAX,
+    };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,8 +67,8 @@ pub(super) struct Block<'a> {
     places: &'a [Place],
     rows_max: usize,
     pub(super) rows: usize,
-    /// Its bytes in the stream, lengths included.
-    pub(super) bytes: usize,
+    /// Its last row is the last of a batch.
+    pub(super) ends_batch: bool,
     /// The place of its first row in the stream, from 0.
     pub(super) first_row: u64,
 }
@@ -91,7 +111,9 @@ impl<'a> Fields<'a> {
 }
 
 impl TupleReader {
-    pub(super) fn new(columns: usize) -> Self {
+    /// Ends a batch with the row by which it has the rows, or the bytes, of `batch_max`: where a chunk is
+    /// cut makes no difference.
+    pub(super) fn new(columns: usize, batch_max: BatchSize) -> Self {
         let block_rows = (BLOCK_FIELDS / columns.max(1)).clamp(1, BLOCK_ROWS_MAX);
         Self {
             columns,
@@ -100,6 +122,8 @@ impl TupleReader {
             places: vec![Place::default(); columns * block_rows],
             block_rows,
             tuples: 0,
+            batch_max,
+            batch: BatchSize::default(),
         }
     }
 
@@ -152,9 +176,11 @@ impl TupleReader {
         }
         loop {
             let (begin, mut rows) = (at, 0);
+            let rows_max = self.block_rows.min(self.batch_max.rows - self.batch.rows);
+            let bytes_max = self.batch_max.bytes - self.batch.bytes;
             // What stops here is said once the rows before it are handed on.
             let stopped = loop {
-                if rows == self.block_rows {
+                if rows == rows_max || at - begin >= bytes_max {
                     break None;
                 }
                 match self.locate(data, at, rows) {
@@ -168,12 +194,18 @@ impl TupleReader {
                 }
             };
             if rows > 0 {
+                self.batch.rows += rows;
+                self.batch.bytes += at - begin;
+                let ends_batch = self.batch.rows >= self.batch_max.rows || self.batch.bytes >= self.batch_max.bytes;
+                if ends_batch {
+                    self.batch = BatchSize::default();
+                }
                 each(&Block {
                     data,
                     places: &self.places,
                     rows_max: self.block_rows,
                     rows,
-                    bytes: at - begin,
+                    ends_batch,
                     first_row: self.tuples,
                 })?;
                 self.tuples += rows as u64;
@@ -263,7 +295,7 @@ mod tests {
     }
 
     fn read(stream: &[u8], chunk_bytes: usize) -> Result<Vec<Vec<Option<Vec<u8>>>>> {
-        let mut reader = TupleReader::new(2);
+        let mut reader = TupleReader::new(2, BatchSize::UNBOUNDED);
         let mut rows = Vec::new();
         for chunk in stream.chunks(chunk_bytes) {
             reader.feed(chunk, |block| {
