@@ -22,14 +22,6 @@ pub enum Error {
         /// What helps; empty, or begins with a separator.
         hint: String,
     },
-    /// The certificates of the machine, or the one named in the URL, can't be read.
-    #[error("cannot set up TLS for {endpoint}: {reason}")]
-    Tls {
-        /// Where to.
-        endpoint: Endpoint,
-        /// What is wrong.
-        reason: String,
-    },
     /// The server refused a statement, or the connection broke.
     #[error("cannot {action}")]
     Query {

@@ -3,15 +3,20 @@
 //! The extractor decodes what the loader encodes, so both halves of the format live here, beside the
 //! one table of types that they share.
 
+mod authentication;
 mod catalog;
+mod certificate;
 mod char_text;
 mod connect;
 pub mod copy;
 mod copy_out;
+mod dial;
 mod error;
 mod ident;
+mod libpq;
 mod lock_wait;
 mod numeric;
+mod say;
 mod tap;
 mod timeouts;
 mod tls;
@@ -22,6 +27,7 @@ pub use connect::{Connection, Endpoint};
 pub use copy_out::CopyOut;
 pub use error::{Error, Result};
 pub use ident::{NamePart, parse_name, quote_identifier, quote_literal, quote_qualified};
+pub use libpq::{expand_home, has_password};
 pub use lock_wait::LockWait;
 pub use timeouts::{TimeLimit, Timeouts};
 pub use tokio_postgres;

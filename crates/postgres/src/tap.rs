@@ -16,6 +16,8 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
+use crate::authentication::{AUTHENTICATION, Guard};
+
 /// What is asked of the socket at a time.
 const READ_BYTES: usize = 128 << 10;
 /// Rows are handed over from this many bytes on, so that each hand-over is worth it.
@@ -116,6 +118,7 @@ pub(crate) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {
 pub(crate) struct Tapped {
     carrier: Box<dyn Carrier>,
     tap: Tap,
+    guard: Guard,
     /// What was read ahead: `buffer[begin..end]` is still to be looked at.
     buffer: Box<[u8]>,
     begin: usize,
@@ -144,10 +147,11 @@ enum Stop {
 }
 
 impl Tapped {
-    pub(crate) fn new(carrier: impl Carrier + 'static, tap: Tap) -> Self {
+    pub(crate) fn new(carrier: impl Carrier + 'static, tap: Tap, guard: Guard) -> Self {
         Self {
             carrier: Box::new(carrier),
             tap,
+            guard,
             buffer: vec![0; READ_BYTES].into(),
             begin: 0,
             end: 0,
@@ -197,6 +201,13 @@ impl Tapped {
                         }
                         // … and is ready for the next query.
                         b'Z' if open => rows.state = State::Closed,
+                        // A question for a proof is looked at before it is answered.
+                        AUTHENTICATION if content_bytes >= 4 => {
+                            let Some(code) = content.first_chunk() else {
+                                break Stop::Empty;
+                            };
+                            self.guard.check(u32::from_be_bytes(*code)).map_err(io::Error::other)?;
+                        }
                         _ => {}
                     }
                     self.message = Message::Passed(HEADER_BYTES + content_bytes);
@@ -347,7 +358,7 @@ mod tests {
             pieces.push_back(piece.to_vec());
             rest = tail;
         }
-        let mut tapped = pin!(Tapped::new(Pieces(pieces), tap.clone()));
+        let mut tapped = pin!(Tapped::new(Pieces(pieces), tap.clone(), Guard::default()));
         let mut cx = Context::from_waker(Waker::noop());
         let (mut passed, mut rows) = (Vec::new(), Vec::new());
         let mut taken = Vec::new();
