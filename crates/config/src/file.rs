@@ -41,6 +41,7 @@ pub struct File {
     pub schema_change: Option<Spanned<String>>,
     pub memory: Option<Spanned<String>>,
     pub lock_timeout: Option<Spanned<String>>,
+    pub stall_timeout: Option<Spanned<String>>,
     #[serde(default)]
     pub sources: Ordered<Spanned<SourceFile>>,
     pub target: Option<Target>,

@@ -104,7 +104,10 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
         None => None,
     };
     let mut timeouts = Timeouts::default();
-    for (text, limit) in [(&file.lock_timeout, &mut timeouts.lock)] {
+    for (text, limit) in [
+        (&file.lock_timeout, &mut timeouts.lock),
+        (&file.stall_timeout, &mut timeouts.stall),
+    ] {
         if let Some(text) = text {
             let parsed = reader.string(text)?.parse();
             *limit = parsed.map_err(|message| reader.error(text, message))?;

@@ -14,6 +14,7 @@ async fn a_wait_for_a_lock_ends_and_names_who_is_in_the_way() {
     let mut fixture = Fixture::new("create table \"T\" (amount bigint)").await;
     fixture.source.timeouts = Timeouts {
         lock: "800ms".parse::<TimeLimit>().unwrap(),
+        ..Timeouts::default()
     };
     // One reads and forgets to commit, another waits for it, and all that come later wait for both.
     let (reader, owner) = (fixture.connect().await, fixture.connect().await);

@@ -211,20 +211,21 @@ pub(crate) async fn fill(
         }
     });
 
+    let action = format!("copy into {}", staging.table);
     let copy_error = |source| Error::Copy {
         table: plan.label(),
-        source: PgError::query(format!("copy into {}", staging.table))(source).into(),
+        source: PgError::query(&action)(source).into(),
     };
-    let mut sink = pin!(
-        connection
-            .copy_in::<_, Bytes>(&statement(plan, staging))
-            .await
-            .map_err(copy_error)?
-    );
+    let statement = statement(plan, staging);
+    let mut sink = pin!(connection.copy_in::<_, Bytes>(&statement).await.map_err(copy_error)?);
     let mut share = Share::of(file);
     while let Some(chunk) = chunks.recv().await {
         let Chunk { bytes, rows } = chunk?; // the unfinished sink makes the server give the COPY up
-        sink.send(bytes).await.map_err(copy_error)?;
+        let sent = connection.unless_stalled(&statement, &action, sink.send(bytes));
+        sent.await.map_err(|source| Error::Copy {
+            table: plan.label(),
+            source: source.into(),
+        })?;
         let bytes = share.of_rows(rows);
         progress(Progress::Sent { rows, bytes });
     }

@@ -1,11 +1,13 @@
 //! Connections: URL, TLS, and a session whose settings are ours.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use tokio_postgres::Client;
 
-use crate::dial::{self, Dialled, Failure, Kind};
+use crate::dial::{self, Clock, Dialled, Failure, Kind};
 use crate::libpq::{self, Environment, Host, Settings};
+use crate::stall::Watch;
 use crate::tap::Tap;
 use crate::{Error, Result, Timeouts};
 
@@ -55,6 +57,7 @@ pub struct Connection {
     endpoint: Endpoint,
     pub(crate) tap: Tap,
     pub(crate) timeouts: Timeouts,
+    pub(crate) watch: Watch,
     // What a further connection is opened with.
     pub(crate) url: String,
     pub(crate) application_name: String,
@@ -88,27 +91,52 @@ impl Connection {
             .await
             .map_err(|failures| failure(failures, &settings))?;
         let endpoint = Endpoint::of(&settings, &[host]);
-        tokio::spawn(async move {
-            if let Err(error) = driver.await {
-                tracing::debug!(%error, "connection ended"); // the query under way reports it
+        let ended = Arc::new(OnceLock::new());
+        let task = tokio::spawn({
+            let ended = ended.clone();
+            async move {
+                let mut driver = driver;
+                // Noted before the driver goes, and with it whoever waits for an answer.
+                if let Err(error) = driver.as_mut().await {
+                    tracing::debug!(%error, "connection ended");
+                    let _ = ended.set(dial::reason(&error));
+                }
             }
         });
-        client
-            .batch_execute(&format!(
-                "{SESSION_SETTINGS}; SET lock_timeout = {}",
-                timeouts.lock.milliseconds()
-            ))
-            .await
-            .map_err(|error| Error::Connect {
+        let prepared = async {
+            client
+                .batch_execute(&format!(
+                    "{SESSION_SETTINGS}; SET lock_timeout = {}",
+                    timeouts.lock.milliseconds()
+                ))
+                .await?;
+            if let Err(error) = client.batch_execute(CLIENT_CHECK).await {
+                tracing::debug!(%error, "the server does not watch for clients that are gone");
+            }
+            Ok(())
+        };
+        let clock = Clock::start(settings.connect_timeout);
+        let prepared = clock.within("the session was set up", prepared).await;
+        let refused = |error: tokio_postgres::Error| Failure::new(Kind::Unwilling, dial::reason(&error));
+        prepared
+            .and_then(|prepared| prepared.map_err(refused))
+            .map_err(|Failure { reason, hint, .. }| Error::Connect {
                 endpoint: endpoint.clone().into(),
-                reason: dial::reason(&error),
-                hint: String::new(),
+                reason,
+                hint,
             })?;
-        if let Err(error) = client.batch_execute(CLIENT_CHECK).await {
-            tracing::debug!(%error, "the server does not watch for clients that are gone");
-        }
+        let watch = Watch {
+            endpoint: endpoint.clone(),
+            url: url.into(),
+            application_name: application_name.into(),
+            timeouts,
+            tap: tap.clone(),
+            task: task.abort_handle(),
+            ended,
+        };
         Ok(Self {
             client,
+            watch,
             endpoint,
             tap,
             timeouts,

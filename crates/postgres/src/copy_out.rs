@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures::Stream as _;
 use tokio_postgres::CopyOutStream;
 
+use crate::stall::Watch;
 use crate::tap::Tap;
 use crate::{Connection, Error, Result};
 
@@ -15,11 +16,17 @@ use crate::{Connection, Error, Result};
 /// Dropped before its end, it leaves the connection to whoever is patient: what the server still sends
 /// is read and thrown away.
 pub struct CopyOut {
+    rows: Rows,
+    watch: Watch,
+    statement: String,
+    action: String,
+}
+
+struct Rows {
     tap: Tap,
     stream: Pin<Box<CopyOutStream>>,
     chunk: Vec<u8>,
     ended: bool,
-    action: String,
 }
 
 impl Connection {
@@ -31,10 +38,14 @@ impl Connection {
         self.tap.open();
         let stream = self.client.copy_out(statement).await.map_err(Error::query(action));
         Ok(CopyOut {
-            tap: self.tap.clone(),
-            stream: Box::pin(stream.inspect_err(|_| self.tap.close())?),
-            chunk: Vec::new(),
-            ended: false,
+            rows: Rows {
+                tap: self.tap.clone(),
+                stream: Box::pin(stream.inspect_err(|_| self.tap.close())?),
+                chunk: Vec::new(),
+                ended: false,
+            },
+            watch: self.watch.clone(),
+            statement: statement.into(),
             action: action.into(),
         })
     }
@@ -44,14 +55,35 @@ impl CopyOut {
     /// The next rows, or `None` after the last.
     ///
     /// # Errors
-    /// [`Error::Query`] if the server breaks off, or the connection does.
+    /// [`Error::Query`] if the server breaks off, [`Error::Lost`] if the connection does,
+    /// [`Error::Stalled`] if nothing comes any more.
     pub async fn next(&mut self) -> Result<Option<&[u8]>> {
-        poll_fn(|cx| self.poll_chunk(cx))
-            .await
-            .map_err(Error::query(&self.action))?;
-        Ok((!self.chunk.is_empty()).then_some(&self.chunk))
+        let Self { rows, watch, .. } = self;
+        let tap = rows.tap.clone();
+        let step = poll_fn(|cx| rows.poll_chunk(cx));
+        watch.wait(&self.statement, &self.action, || tap.flows(), step).await?;
+        Ok((!self.rows.chunk.is_empty()).then_some(&self.rows.chunk))
     }
+    /// The server's own count of the rows that it sent; to be asked after the last.
+    ///
+    /// # Errors
+    /// [`Error::Query`] if the server fails at the very end, or the connection does;
+    /// [`Error::Uncounted`].
+    pub async fn counted(&mut self) -> Result<u64> {
+        let ended = poll_fn(|cx| {
+            let polled = self.rows.stream.as_mut().poll_next(cx);
+            // The message that has the count is none that the stream expects.
+            match self.rows.tap.counted() {
+                Some(count) => Poll::Ready(Ok(Some(count))),
+                None => polled.map(|message| message.transpose().map(|_| None)),
+            }
+        });
+        let counted = ended.await.map_err(|source| self.watch.error(&self.action, source))?;
+        counted.ok_or(Error::Uncounted)
+    }
+}
 
+impl Rows {
     /// Fills the chunk; it stays empty after the last.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tokio_postgres::Error>> {
         if !self.ended {
@@ -69,27 +101,9 @@ impl CopyOut {
         }
         self.tap.poll_take(cx, &mut self.chunk, self.ended).map(Ok)
     }
-
-    /// The server's own count of the rows that it sent; to be asked after the last.
-    ///
-    /// # Errors
-    /// [`Error::Query`] if the server fails at the very end, or the connection does;
-    /// [`Error::Uncounted`].
-    pub async fn counted(&mut self) -> Result<u64> {
-        let ended = poll_fn(|cx| {
-            let polled = self.stream.as_mut().poll_next(cx);
-            // The message that has the count is none that the stream expects.
-            match self.tap.counted() {
-                Some(count) => Poll::Ready(Ok(Some(count))),
-                None => polled.map(|message| message.transpose().map(|_| None)),
-            }
-        });
-        let counted = ended.await.map_err(Error::query(&self.action))?;
-        counted.ok_or(Error::Uncounted)
-    }
 }
 
-impl Drop for CopyOut {
+impl Drop for Rows {
     fn drop(&mut self) {
         self.tap.close();
     }

@@ -58,7 +58,7 @@ pub(crate) enum Kind {
 }
 
 impl Failure {
-    fn new(kind: Kind, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, reason: impl Into<String>) -> Self {
         let (reason, hint) = (reason.into(), String::new());
         Self { kind, reason, hint }
     }
@@ -166,13 +166,13 @@ async fn dial_host(
 }
 
 /// The time that one address has.
-struct Clock {
+pub(crate) struct Clock {
     deadline: Option<Instant>,
     whole: Duration,
 }
 
 impl Clock {
-    fn start(whole: Option<Duration>) -> Self {
+    pub(crate) fn start(whole: Option<Duration>) -> Self {
         Self {
             deadline: whole.map(|whole| Instant::now() + whole),
             whole: whole.unwrap_or_default(),
@@ -180,7 +180,7 @@ impl Clock {
     }
 
     /// What a step gives, or that it took too long: `step` is what was done meanwhile.
-    async fn within<T>(&self, step: &str, doing: impl Future<Output = T>) -> Result<T, Failure> {
+    pub(crate) async fn within<T>(&self, step: &str, doing: impl Future<Output = T>) -> Result<T, Failure> {
         let Some(deadline) = self.deadline else {
             return Ok(doing.await);
         };

@@ -30,6 +30,30 @@ pub enum Error {
         /// The server's answer.
         source: tokio_postgres::Error,
     },
+    /// Nothing moves in a stream any more.
+    #[error(
+        "cannot {action}: no byte has moved for {limit} between here and {endpoint}, in the middle of the rows; a proxy, a \
+         firewall or the network has dropped the connection, or the server hangs; `stall_timeout` in the config is how \
+         long is waited"
+    )]
+    Stalled {
+        /// What was under way.
+        action: String,
+        /// With whom.
+        endpoint: Box<Endpoint>,
+        /// How long nothing moved.
+        limit: TimeLimit,
+    },
+    /// The connection broke in the middle of a stream.
+    #[error("cannot {action}: the connection to {endpoint} broke: {reason}")]
+    Lost {
+        /// What was under way.
+        action: String,
+        /// With whom.
+        endpoint: Box<Endpoint>,
+        /// The operating system's word, or TLS's.
+        reason: String,
+    },
     /// A lock did not come in the time that there is for it.
     #[error(
         "cannot {action}: it has waited {limit} (`lock_timeout` in the config) for a lock: {}",

@@ -17,6 +17,7 @@ mod libpq;
 mod lock_wait;
 mod numeric;
 mod say;
+mod stall;
 mod tap;
 mod timeouts;
 mod tls;

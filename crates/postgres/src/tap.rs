@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use crate::authentication::{AUTHENTICATION, Guard};
@@ -37,6 +38,10 @@ struct Rows {
     state: State,
     /// Messages' contents, one after the other.
     data: Vec<u8>,
+    /// When bytes have come last, or were taken by the socket.
+    moved: Option<Instant>,
+    /// The COPY's first row has come.
+    began: bool,
     /// The last of them is not whole yet.
     in_row: bool,
     /// The row count at the end of the COPY, as the server tells it.
@@ -66,6 +71,7 @@ impl Tap {
     pub(crate) fn open(&self) {
         let mut rows = self.lock();
         rows.state = State::Wanted;
+        rows.began = false;
         rows.counted = None;
     }
 
@@ -75,6 +81,17 @@ impl Tap {
         rows.state = State::Closed;
         rows.data = Vec::new();
         wake(&mut rows.stream);
+    }
+
+    /// When bytes have last come or gone.
+    pub(crate) fn moved(&self) -> Option<Instant> {
+        self.lock().moved
+    }
+
+    /// Whether the COPY is among its rows.
+    pub(crate) fn flows(&self) -> bool {
+        let rows = self.lock();
+        rows.began && rows.counted.is_none()
     }
 
     /// The row count with which the COPY ended.
@@ -186,6 +203,7 @@ impl Tapped {
                                 rows.stream = Some(cx.waker().clone());
                                 break Stop::Waiting;
                             }
+                            rows.began = true;
                             self.begin += HEADER_BYTES;
                             self.message = Message::Row(content_bytes);
                             // At once: growing by doubling, a row of megabytes would take half as much again.
@@ -251,6 +269,7 @@ impl Tapped {
         ready!(Pin::new(&mut self.carrier).poll_read(cx, &mut free))?;
         let bytes = free.filled().len();
         self.end += bytes;
+        self.tap.lock().moved = Some(Instant::now());
         Poll::Ready(Ok(bytes))
     }
 }
@@ -282,7 +301,10 @@ impl AsyncRead for Tapped {
 
 impl AsyncWrite for Tapped {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().carrier).poll_write(cx, buf)
+        let this = self.get_mut();
+        let bytes = ready!(Pin::new(&mut this.carrier).poll_write(cx, buf))?;
+        this.tap.lock().moved = Some(Instant::now());
+        Poll::Ready(Ok(bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

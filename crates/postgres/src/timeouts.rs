@@ -77,12 +77,15 @@ impl fmt::Display for TimeLimit {
 pub struct Timeouts {
     /// For a lock that another session holds.
     pub lock: TimeLimit,
+    /// For a byte in the middle of a stream of rows.
+    pub stall: TimeLimit,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             lock: TimeLimit::minutes(5),
+            stall: TimeLimit::minutes(5),
         }
     }
 }

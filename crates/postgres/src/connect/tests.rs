@@ -376,3 +376,31 @@ async fn tls_is_libpqs() {
         assert_eq!(check(&target, wanted, &ours(&target, Some(home.path())).await), None);
     }
 }
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_says_nothing_is_not_waited_for() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
+    // The system takes connections for who listens, and nobody answers.
+    for (parameters, wanted) in [
+        (
+            "sslmode=prefer",
+            "asked for TLS: it takes connections, and says nothing",
+        ),
+        (
+            "sslmode=disable",
+            "authenticated: it takes connections, and says nothing",
+        ),
+    ] {
+        let variables = |name: &str| (name == "PGCONNECT_TIMEOUT").then(|| "1".to_owned());
+        let environment = Environment::new(variables, None, "nobody");
+        let url = format!("postgres://{place}/postgres?{parameters}");
+        let began = std::time::Instant::now();
+        let opened = Connection::open_in(&url, "test", Timeouts::default(), &environment).await;
+        let error = opened.err().unwrap().to_string();
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        for part in ["no answer within 1 s", wanted, place.as_str(), "connect_timeout"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -16,8 +16,8 @@ pub(crate) use self::home::Environment;
 pub use self::home::expand_home;
 use self::parameters::Parameters;
 pub(crate) use self::settings::{
-    Address, CertificateMode, FileChoice, Host, RootCertificates, Settings, SslMode, SslNegotiation, TargetSession,
-    TlsSettings, socket_of,
+    Address, CONNECT_TIMEOUT, CertificateMode, FileChoice, Host, RootCertificates, Settings, SslMode, SslNegotiation,
+    TargetSession, TlsSettings, socket_of,
 };
 
 /// Everything that is said about a connection, brought together.

@@ -14,7 +14,7 @@ use crate::authentication::Methods;
 
 const PORT: u16 = 5432;
 /// libpq waits for ever; a daily job needs an answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection whose other end is gone is found out in a minute, where libpq takes two hours.
 const KEEPALIVE: Keepalive = Keepalive {
     idle: Duration::from_secs(30),
