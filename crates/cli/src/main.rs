@@ -9,21 +9,23 @@ mod process_memory;
 mod states;
 mod ui;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use args::{Cli, Command};
+use config::Dotenv;
 
 fn main() -> ExitCode {
     // Before the arguments are read, since every flag has its variable, and before there are threads.
-    let dotenv = dotenvy::from_path(".env");
+    let dotenv = Dotenv::load(Path::new(".env"));
     let cli = Cli::parse();
     ui::init(&cli.global);
     failure::set_config(&cli.global.config);
     let result = match dotenv {
-        Err(error) if !error.not_found() => Err(failure::usage(format!(".env can't be read: {error}"))),
-        _ => execute(cli),
+        Ok(dotenv) => execute(cli, dotenv),
+        Err(error) => Err(error.into()),
     };
     if let Some(bytes) = process_memory::peak() {
         tracing::debug!("peak memory: {}", ui::bytes_text(bytes));
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute(cli: Cli) -> anyhow::Result<()> {
+fn execute(cli: Cli, dotenv: Option<Dotenv>) -> anyhow::Result<()> {
     // What needs neither the config nor a runtime.
     let command = match cli.command {
         Command::Completions(args) => return commands::completions::run(&args),
@@ -46,16 +48,10 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         command => command,
     };
     if let Some(folder) = cli.global.config.parent().filter(|f| !f.as_os_str().is_empty()) {
-        match dotenvy::from_path(folder.join(".env")) {
-            Err(error) if !error.not_found() => {
-                return Err(failure::usage(format!(
-                    "{}/.env can't be read: {error}",
-                    folder.display()
-                )));
-            }
-            _ => {}
-        }
+        let beside = Dotenv::load(&folder.join(".env"))?;
+        beside.iter().for_each(Dotenv::warn_if_readable);
     }
+    dotenv.iter().for_each(Dotenv::warn_if_readable);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let global = cli.global;
     // A task of its own: the command's may stay with a file, or a statement, for as long as that takes.

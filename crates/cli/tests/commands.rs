@@ -250,8 +250,40 @@ fn dotenv_files_are_read() {
     command.current_dir("/").arg("check").arg("--config").arg(config);
     let checked = command.output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
-    workshop.write(".env", "this is no line of a file of variables\n");
-    assert!(workshop.lake("check").failed(2).contains(".env"));
+    for line in [
+        "this is no line of variables: s3cret",
+        "URL=postgres://u:pa$s3cret@h/d",
+        "URL='s3cret",
+    ] {
+        workshop.write(".env", &format!("A=1\n{line}\n"));
+        let message = workshop.lake("check").failed(2);
+        assert!(message.contains(".env:2") && !message.contains("s3cret"), "{message}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_with_a_password_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let workshop = Workshop::new();
+    let config = fs::read_to_string(workshop.path("lake.yaml")).unwrap();
+    workshop.write(
+        "lake.yaml",
+        &config.replace("${SOURCE_URL}", "postgres://u:s3cret@127.0.0.1:1/none"),
+    );
+    workshop.write(".env", "PGPASSWORD=s3cret\n");
+    for (mode, count) in [(0o644, 1), (0o600, 0)] {
+        for file in ["lake.yaml", ".env"] {
+            fs::set_permissions(workshop.path(file), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let output = workshop.command("status").output().unwrap();
+        let messages = String::from_utf8(output.stderr).unwrap();
+        for file in ["lake.yaml", ".env"] {
+            let told = format!("{file} holds a password, and others can read it");
+            assert_eq!(messages.matches(&told).count(), count, "{messages}");
+        }
+        assert!(!messages.contains("s3cret"), "{messages}");
+    }
 }
 
 #[test]

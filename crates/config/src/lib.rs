@@ -1,8 +1,10 @@
 //! The config file, for the command line: what is written in it (`file`), and what a command gets of it.
 
+mod dotenv;
 mod expand;
 mod file;
 mod load;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use std::str::FromStr;
 use lake_extractor::{Source, Timeouts};
 use lake_storage::{Lake, MemorySize, SchemaChange};
 
+pub use crate::dotenv::Dotenv;
 pub use crate::file::ConfigError;
 
 /// A checked config; relative paths are resolved against the file's folder.
@@ -46,7 +49,7 @@ pub struct TargetConfig {
 }
 
 impl<F: FromStr> Config<F> {
-    /// Reads and checks a config file. Variables of URLs are looked up when they are needed, so that
+    /// Reads and checks a config file; warns if it holds a password and others can read it. Variables of URLs are looked up when they are needed, so that
     /// a step asks only for its own secrets.
     ///
     /// # Errors

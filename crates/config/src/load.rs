@@ -11,7 +11,7 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::expand::expand;
 use crate::file::{ConfigError, CsvFileEntry, CsvFileSettings, File, NamedSource, SourceFile, TableEntry, Tables};
-use crate::{Config, TargetConfig};
+use crate::{Config, TargetConfig, secrets};
 
 /// The formats of a config that names none.
 const DEFAULT_EXPORTS: &[&str] = &["csv", "json"];
@@ -53,7 +53,15 @@ pub fn read<F: FromStr>(path: &Path) -> Result<Config<F>, ConfigError> {
             "it is no config: it has more than {FILE_BYTES_MAX} bytes"
         )));
     }
-    parse(&text, path)
+    let config = parse(&text, path)?;
+    let urls = config.sources.iter().filter_map(|source| source.source.url.as_ref());
+    let urls = urls.chain(config.target.as_ref().map(|target| &target.url));
+    // What variables hold is not in the file.
+    let written = |url: &Spanned<String>| expand(&url.value, |_| Some(String::new())).unwrap_or_default();
+    if urls.map(written).any(|url| lake_postgres::has_password(&url)) {
+        secrets::warn_if_readable(path);
+    }
+    Ok(config)
 }
 
 pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigError> {
@@ -198,7 +206,7 @@ impl Reader<'_> {
         ConfigError {
             path: self.path.into(),
             place: location.map(|l| (l.line(), l.column())).filter(|(line, _)| *line > 0),
-            message: in_one_line(&message),
+            message: in_one_line(&secrets::hidden(&message)),
         }
     }
 
@@ -220,6 +228,17 @@ impl Reader<'_> {
             let message = format!("{value:?} is not a folder of this machine: buckets are not supported yet");
             return Err(self.error(text, message));
         }
+        let value = match value.strip_prefix('~') {
+            None => value.into(),
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                lake_postgres::expand_home(&value, std::env::home_dir().as_deref())
+            }
+            Some(_) => {
+                let message =
+                    format!("{value:?} is another user's folder: write its path out, or `./{value}` for a name");
+                return Err(self.error(text, message));
+            }
+        };
         // Without the `./` of the file, which would show in every message.
         let path = folder.join(value);
         let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
@@ -542,6 +561,45 @@ mod tests {
         }
         let wanted = "\"5\" is no time: write a number and a unit, e.g. 30s or 5 min, or never";
         assert_eq!(limit("\nlock_timeout: 5"), Err(format!("etc/lake.yaml:2:15: {wanted}")));
+    }
+
+    #[test]
+    fn a_message_has_no_password() {
+        for text in [
+            "lake: x\ntarget: postgres://u:s3cret@h/d",
+            "lake: x\nsources: postgres://u:s3cret@h/d",
+            "lake: x\nsources: {s: postgres://u:s3cret@h/d}",
+            "lake: x\nsources: {s: {type: postgres, url: [postgres://u:s3cret@h/d]}}",
+            "lake: x\nsources: {s: {type: \"postgres://u:s3cret@h/d\"}}",
+            "lake: x\nsources: {s: {type: postgres, url: u, tables: \"postgres://u:s3cret@h/d\"}}",
+            "lake: s3://u:s3cret@h/d",
+            "lake: x\nmemory: postgres://u:s3cret@h/d",
+            "lake: x\npostgres://u:s3cret@h/d: x",
+            "lake: x\npostgres://u:s3cret@h/d",
+            "lake: x\n\"host=h password=s3cret\": x",
+            "lake: x\nsources: {s: {type: postgres, url: 'postgres://u:s3cret@h/d}}",
+            "lake: x\nsources: {s: {type: postgres, url: postgres://u:s3cret@h/d, url: x}}",
+            "lake: x\nsources: {s: {type: postgres, url: ${postgres://u:s3cret@h/d}}}",
+            "lake: x\nexports: [postgres://u:s3cret@h/d]",
+            "lake: x\nlock_timeout: postgres://u:s3cret@h/d",
+        ] {
+            let config = parse::<Csv>(text, Path::new("etc/lake.yaml"));
+            let error = match config {
+                Ok(config) => config.source("s").expect_err("a refusal"),
+                Err(error) => error,
+            };
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_tilde_is_the_users_folder() {
+        let home = std::env::home_dir().expect("a folder");
+        let config = parsed::<String>("lake: ~/lake\noutput: \"~\"\nqueries: {q: ~/q.sql}").expect("a config");
+        assert_eq!((config.lake, config.output), (home.join("lake"), home.clone()));
+        assert_eq!(config.queries["q"], home.join("q.sql"));
+        let error = parsed::<String>("lake: ~ann/lake").err().expect("a refusal");
+        assert!(error.contains("another user's folder"), "{error}");
     }
 
     #[test]
