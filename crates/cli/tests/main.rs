@@ -7,6 +7,7 @@
 
 mod bad_rows;
 mod commands;
+mod damage;
 mod exit_statuses;
 mod kill;
 mod kill_retyping;

@@ -1,6 +1,5 @@
 //! A table's Parquet files as a COPY stream, and the stream into a staging table.
 
-use std::path::PathBuf;
 use std::pin::pin;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -9,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::SinkExt as _;
 use lake_postgres::copy::CopyEncoder;
 use lake_postgres::{ColumnCodec, Connection, Error as PgError, quote_identifier};
-use lake_storage::{BatchReader, DataFile, Memory};
+use lake_storage::{BatchReader, Memory, StoredFile};
 use tokio::sync::mpsc;
 
 use crate::plan::TablePlan;
@@ -58,7 +57,7 @@ impl CopyStream {
     /// The stream of a plan's columns out of some of its files, each sent as its codec says.
     pub(crate) fn open(
         plan: &TablePlan,
-        files: Vec<PathBuf>,
+        files: Vec<StoredFile>,
         codecs: impl Iterator<Item = ColumnCodec>,
         memory: &Memory,
     ) -> Self {
@@ -195,12 +194,12 @@ pub(crate) async fn fill(
     connection: &Connection,
     plan: &TablePlan,
     staging: &Staging,
-    (path, file): (PathBuf, &DataFile),
+    file: &StoredFile,
     memory: &Memory,
     progress: &(impl Fn(Progress) + Send + Sync),
 ) -> Result<u64> {
     let codecs = staging.columns.iter().map(|column| column.codec.clone());
-    let stream = CopyStream::open(plan, vec![path], codecs, memory);
+    let stream = CopyStream::open(plan, vec![file.clone()], codecs, memory);
     let (sender, mut chunks) = mpsc::channel(CHUNKS_AHEAD);
     // Ends by itself when nobody receives any more.
     let reader = tokio::task::spawn_blocking(move || {
@@ -259,7 +258,7 @@ struct Share {
 }
 
 impl Share {
-    fn of(file: &DataFile) -> Self {
+    fn of(file: &StoredFile) -> Self {
         Self {
             rows: file.rows,
             bytes: file.bytes,

@@ -1,12 +1,11 @@
 //! The steps of a load.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use lake_postgres::Connection;
-use lake_storage::{DataFile, Lake, Memory};
+use lake_storage::{Lake, Memory, StoredFile};
 
 use crate::evolve::Alterations;
 use crate::existing::Existing;
@@ -195,12 +194,11 @@ impl Load<'_> {
     }
 
     /// The files of all tables, the largest first, so that no connection is left with a large one last.
-    fn files(&self) -> Result<VecDeque<File<'_>>> {
+    fn files(&self) -> Result<VecDeque<File>> {
         let mut files = Vec::new();
         for (place, TablePlan { table, .. }) in self.plans.iter().enumerate() {
-            let paths = self.lake.files(&table.source, &table.name, &table.entry)?;
-            let of_table = paths.into_iter().zip(&table.entry.files);
-            files.extend(of_table.map(|(path, file)| File { place, path, file }));
+            let of_table = self.lake.files(&table.source, &table.name, &table.entry)?.into_iter();
+            files.extend(of_table.map(|file| File { place, file }));
         }
         files.retain(|file| file.file.rows > 0);
         files.sort_by_key(|file| std::cmp::Reverse(file.file.bytes));
@@ -244,10 +242,9 @@ impl Load<'_> {
 }
 
 /// A file of the table at this place among the plans.
-struct File<'a> {
+struct File {
     place: usize,
-    path: PathBuf,
-    file: &'a DataFile,
+    file: StoredFile,
 }
 
 /// What the connections share while they fill the staging tables.
@@ -255,7 +252,7 @@ struct Work<'a, P> {
     plans: &'a [TablePlan],
     stagings: &'a [Staging],
     /// Files that nobody has begun.
-    queue: Mutex<VecDeque<File<'a>>>,
+    queue: Mutex<VecDeque<File>>,
     memory: &'a Memory,
     progress: &'a P,
 }
@@ -266,12 +263,12 @@ impl<P: Fn(Progress) + Send + Sync> Work<'_, P> {
         let mut filled = Vec::new();
         loop {
             let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(File { place, path, file }) = next else {
+            let Some(File { place, file }) = next else {
                 return Ok(filled);
             };
             let started = Instant::now();
             let (plan, staging) = (&self.plans[place], &self.stagings[place]);
-            let rows = copy::fill(connection, plan, staging, (path, file), self.memory, self.progress).await?;
+            let rows = copy::fill(connection, plan, staging, &file, self.memory, self.progress).await?;
             filled.push((place, rows, started.elapsed().as_millis() as u64));
         }
     }

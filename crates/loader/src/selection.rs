@@ -48,7 +48,7 @@ impl Selection {
     pub(crate) fn read(lake: &Lake, request: &LoadRequest) -> Result<Self> {
         // Before any manifest is read.
         let read = request.sources.iter().map(String::as_str).chain([RESULTS]);
-        let guards = read.map(|source| lake.read_guard(source)).collect();
+        let guards = read.map(|source| lake.read_guard(source)).collect::<Result<_, _>>()?;
         let selection = Self::of_manifests(lake, request)?;
         Ok(Self { guards, ..selection })
     }

@@ -28,6 +28,7 @@ use crate::planning_error::from_datafusion;
 use crate::reading::{Plain, Reading};
 use crate::statement::{Allowed, parse};
 use crate::table::LakeTable;
+use crate::unchecked_scan::UncheckedScans;
 use crate::{Error, QueryStream, Result};
 
 /// The days that a query sees.
@@ -143,11 +144,12 @@ impl Engine {
             .with_config(config)
             .with_runtime_env(runtime.build_arc().map_err(from_datafusion)?)
             .with_default_features();
+        let mut rules = PhysicalOptimizer::new().rules;
         if settings.target_partitions <= 1 {
-            let mut rules = PhysicalOptimizer::new().rules;
             rules.insert(0, Arc::new(UnionsInOrder));
-            builder = builder.with_physical_optimizer_rules(rules);
         }
+        rules.push(Arc::new(UncheckedScans));
+        builder = builder.with_physical_optimizer_rules(rules);
         Ok(Self {
             lake: lake.clone(),
             scope,

@@ -62,7 +62,7 @@ pub struct ExportReport {
 /// older than the extract of a source: nothing is written then. [`crate::Error::File`] and others
 /// leave the file that they are of as it was.
 pub fn export(lake: &Lake, request: &Export<'_>, progress: impl Fn(&ExportedFile) + Sync) -> Result<ExportReport> {
-    let _guard = lake.read_guard(RESULTS);
+    let _guard = lake.read_guard(RESULTS)?;
     let manifest = lake.require_results(request.queries, request.date)?;
     let folder = request.output.join(request.date.to_string());
     let mut work = VecDeque::new();

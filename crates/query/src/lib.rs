@@ -15,6 +15,7 @@ mod day_schema;
 mod engine;
 mod error;
 mod export;
+mod file_reader;
 mod format;
 mod in_order;
 mod output_file;
@@ -29,6 +30,7 @@ mod statement;
 mod stream;
 mod table;
 mod transform;
+mod unchecked_scan;
 
 pub use engine::{Engine, Scope, Settings, TableInfo};
 pub use error::{Error, Result};

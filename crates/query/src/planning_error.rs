@@ -4,6 +4,7 @@ use datafusion::common::utils::datafusion_strsim::levenshtein;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use parquet::errors::ParquetError;
 
 use crate::{Error, Position};
 
@@ -37,6 +38,13 @@ fn unwrap(error: DataFusionError, position: Option<Position>) -> Error {
                 Err(other) => query_error(&DataFusionError::External(other), position),
             },
         },
+        DataFusionError::ParquetError(parquet) => match *parquet {
+            ParquetError::External(inner) => match inner.downcast::<lake_storage::Error>() {
+                Ok(ours) => Error::Lake(*ours),
+                Err(other) => query_error(&DataFusionError::External(other), position),
+            },
+            other => query_error(&other.into(), position),
+        },
         DataFusionError::SQL(parser, _) => syntax_error(&parser, position),
         DataFusionError::SchemaError(schema, backtrace) => match *schema {
             SchemaError::FieldNotFound { field, valid_fields } => unknown_column(&field, &valid_fields, position),
@@ -46,8 +54,27 @@ fn unwrap(error: DataFusionError, position: Option<Position>) -> Error {
     }
 }
 
+/// The error of the lake that is somewhere in DataFusion's.
+pub(crate) fn of_lake(error: &DataFusionError) -> Option<&lake_storage::Error> {
+    match error.find_root() {
+        DataFusionError::ParquetError(parquet) => match parquet.as_ref() {
+            ParquetError::External(inner) => inner.downcast_ref(),
+            _ => None,
+        },
+        DataFusionError::External(inner) => match inner.downcast_ref() {
+            Some(Error::Lake(ours)) => Some(ours),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn query_error(error: &DataFusionError, position: Option<Position>) -> Error {
-    let message = error.message();
+    // One that several parts of a plan share can't be moved out of it.
+    let message = match of_lake(error) {
+        Some(ours) => with_causes(ours).into(),
+        None => error.message(),
+    };
     let message = message
         .split(DataFusionError::BACK_TRACE_SEP)
         .next()
@@ -61,6 +88,11 @@ fn query_error(error: &DataFusionError, position: Option<Position>) -> Error {
             position,
         },
     }
+}
+
+fn with_causes(error: &lake_storage::Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// sqlparser puts the place at the end of its message: `…, found: FORM at Line: 1, Column: 10`.

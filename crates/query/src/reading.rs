@@ -76,11 +76,12 @@ impl Reading {
     }
 
     /// To be taken before a manifest is read.
-    fn guard(&self, source: &str) {
+    fn guard(&self, source: &str) -> Result<()> {
         let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
-        guards
-            .entry(source.to_owned())
-            .or_insert_with(|| self.lake.read_guard(source));
+        if !guards.contains_key(source) {
+            guards.insert(source.to_owned(), self.lake.read_guard(source)?);
+        }
+        Ok(())
     }
 
     /// A source's manifests in the scope, in the order of the days, with the tables that are named.
@@ -89,7 +90,7 @@ impl Reading {
         if let Some(read) = days.get(source) {
             return Ok(read.clone());
         }
-        self.guard(source);
+        self.guard(source)?;
         let dates = match self.scope {
             Scope::Day(date) => vec![date],
             Scope::AllDays => self.lake.days(source)?,
@@ -109,7 +110,7 @@ impl Reading {
         if let Some(read) = latest.get(source) {
             return Ok(read.clone());
         }
-        self.guard(source);
+        self.guard(source)?;
         let date = match self.scope {
             Scope::Day(date) => Some(date),
             Scope::AllDays => self.lake.days(source)?.pop(),

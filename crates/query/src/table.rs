@@ -1,7 +1,6 @@
 //! A table of the lake for DataFusion: the files that manifests name, in the order of the rows.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray as _, BooleanArray, Date32Array, RecordBatch};
@@ -13,7 +12,6 @@ use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, Statistics, pr
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -21,8 +19,9 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use lake_storage::{EXTRACT_DATE, Lake, RunDate, TableEntry};
+use lake_storage::{EXTRACT_DATE, Lake, RunDate, StoredFile, TableEntry};
 
+use crate::file_reader::{CheckedReaders, ScannedFile};
 use crate::{Result, Scope, day_schema};
 
 /// A table in the scope of a query.
@@ -39,9 +38,7 @@ pub(crate) struct LakeTable {
 #[derive(Debug)]
 struct TableFile {
     date: RunDate,
-    path: PathBuf,
-    rows: u64,
-    bytes: u64,
+    stored: StoredFile,
 }
 
 impl LakeTable {
@@ -61,14 +58,9 @@ impl LakeTable {
         };
         let mut files = Vec::new();
         for (date, entry) in days {
-            let paths = lake.files(source, table, entry)?;
-            let of_day = paths.into_iter().zip(&entry.files).map(|(path, file)| TableFile {
-                date,
-                path,
-                rows: file.rows,
-                bytes: file.bytes,
-            });
-            files.extend(of_day.filter(|file| file.rows > 0));
+            let of_day = lake.files(source, table, entry)?.into_iter();
+            let of_day = of_day.filter(|file| file.rows > 0);
+            files.extend(of_day.map(|stored| TableFile { date, stored }));
         }
         Ok(Self {
             source: source.to_owned(),
@@ -117,19 +109,20 @@ impl LakeTable {
 
     fn partitioned_file(&self, file: &TableFile) -> DataFusionResult<PartitionedFile> {
         // `PartitionedFile::new` would encode what a folder's name may hold, as percent signs.
-        let location = object_store::path::Path::from_absolute_path(&file.path)?;
-        let mut partitioned = PartitionedFile::new(String::new(), file.bytes);
+        let location = object_store::path::Path::from_absolute_path(&file.stored.path)?;
+        let mut partitioned = PartitionedFile::new(String::new(), file.stored.bytes);
         partitioned.object_meta.location = location;
+        partitioned.extensions.insert(ScannedFile::new(file.stored.clone()));
         if self.is_partitioned() {
             partitioned = partitioned.with_partition_values(vec![self.date_value(file.date)]);
         }
-        let own = Statistics::new_unknown(self.schema.file_schema()).with_num_rows(exact(file.rows));
+        let own = Statistics::new_unknown(self.schema.file_schema()).with_num_rows(exact(file.stored.rows));
         Ok(partitioned.with_statistics(Arc::new(own)))
     }
 
     /// Exact rows, and exact bounds of `extract_date`: `count(*)` and `max(extract_date)` read no file.
     fn statistics_of(&self, files: &[&TableFile]) -> Statistics {
-        let rows = files.iter().map(|file| file.rows).sum();
+        let rows = files.iter().map(|file| file.stored.rows).sum();
         let mut statistics = Statistics::new_unknown(self.schema.table_schema()).with_num_rows(exact(rows));
         if let (true, Some(first), Some(last)) = (self.is_partitioned(), files.first(), files.last())
             && let Some(column) = statistics.column_statistics.last_mut()
@@ -188,7 +181,7 @@ impl TableProvider for LakeTable {
         if let (Some(limit), true) = (limit, others.is_empty()) {
             let mut rows = 0;
             let enough = files.iter().position(|file| {
-                rows += file.rows;
+                rows += file.stored.rows;
                 rows >= limit as u64
             });
             files.truncate(enough.map_or(files.len(), |last| last + 1));
@@ -198,16 +191,11 @@ impl TableProvider for LakeTable {
         }
 
         let url = ObjectStoreUrl::local_filesystem();
-        let runtime = state.runtime_env();
-        let footers = runtime.cache_manager.get_file_metadata_cache();
-        let reader = CachedParquetFileReaderFactory::new(runtime.object_store(&url)?, footers);
         let mut options = TableParquetOptions::new();
         options.global = state.config_options().execution.parquet.clone();
-        let mut source = ParquetSource::new(self.schema.clone()).with_parquet_file_reader_factory(Arc::new(reader));
-        if let Some(bytes) = options.global.metadata_size_hint {
-            source = source.with_metadata_size_hint(bytes);
-        }
-        let source = source.with_table_parquet_options(options);
+        let source = ParquetSource::new(self.schema.clone())
+            .with_parquet_file_reader_factory(Arc::new(CheckedReaders))
+            .with_table_parquet_options(options);
 
         let statistics = self.statistics_of(&files);
         let files = files.into_iter().map(|file| self.partitioned_file(file));

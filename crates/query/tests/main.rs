@@ -1,6 +1,7 @@
 //! Queries, transforms and exports over real lakes in temporary folders.
 #![allow(clippy::unwrap_used)]
 
+mod damage;
 mod days;
 mod exports;
 mod formats;

@@ -137,7 +137,7 @@ async fn the_same_input_gives_the_same_file() {
         let read = |name: &str| {
             let files = lake.lake.files("results", name, &manifest.tables[name]).unwrap();
             assert_eq!(files.len(), 1);
-            std::fs::read(&files[0]).unwrap()
+            std::fs::read(&files[0].path).unwrap()
         };
         contents.push(queries.iter().map(|(name, _)| read(name)).collect());
     }

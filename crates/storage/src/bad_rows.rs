@@ -30,7 +30,7 @@ impl DayWriter {
         let dir = self.staging.join(segment);
         disk::create_dir_all(&dir)?;
         let staged = dir.join("rows.bad.csv");
-        let file = File::create(&staged).map_err(disk::io("create", &staged))?;
+        let file = disk::create(&staged)?;
         Ok(BadRowsFile {
             path: self.lake.runs_dir(self.date).join(name),
             file: BufWriter::new(file),

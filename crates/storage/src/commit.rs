@@ -29,6 +29,8 @@ pub(crate) struct Table {
 impl Table {
     /// Reads a table's log, if it is there.
     pub(crate) async fn open(folder: PathBuf, name: &str) -> Result<Self> {
+        // The library opens what is in there by itself.
+        disk::refuse_links_in(&folder.join("_delta_log"))?;
         let delta = delta_error(&folder);
         let mut handle = open(&folder).map_err(&delta)?;
         let exists = folder.is_dir() && handle.verify_deltatable_existence().await.map_err(&delta)?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{ColumnChange, Holder, MissingStep, RunDate, SqlName, yaml};
+use crate::{ColumnChange, Damage, Holder, ManifestFault, MissingStep, RunDate, SqlName, yaml};
 
 /// A failure of the lake: which path, table or day, with the cause in `source`.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +19,41 @@ pub enum Error {
         /// The operating system's answer.
         source: std::io::Error,
     },
-    /// A Parquet file could not be written or read.
-    #[error("cannot {action} the Parquet file {}", path.display())]
+    /// A link in the lake, which would lead out of it.
+    #[error(
+        "{} is a link, and none is followed inside the lake: remove it, or put there what it leads to; only the lake's \
+         own folder may be one",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A Parquet file is not what was written.
+    #[error("{of}the Parquet file {} is damaged: {damage}; {mend}", path.display())]
+    Damaged {
+        /// The table's day that it is of, as the text begins.
+        of: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        damage: Damage,
+        /// What helps.
+        mend: String,
+    },
+    /// A manifest that can't be believed.
+    #[error("the manifest {} is not to be used: {fault}; {mend}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        fault: ManifestFault,
+        /// What helps.
+        mend: String,
+    },
+    /// A Parquet file could not be written.
+    #[error("cannot write the Parquet file {}", path.display())]
     Parquet {
-        /// `write` or `read`.
-        action: &'static str,
         /// The file.
         path: PathBuf,
         /// The cause.
@@ -37,8 +67,12 @@ pub enum Error {
         /// The cause.
         source: Box<deltalake::DeltaTableError>,
     },
-    /// A manifest or run record is not what this version writes.
-    #[error("{} is not a file that this version of lake wrote", path.display())]
+    /// A run's record is not what this version writes.
+    #[error(
+        "the run's record {} is not what this version of lake writes: remove it, nothing but what `lake status` \
+         shows depends on it",
+        path.display()
+    )]
     Json {
         /// The file.
         path: PathBuf,

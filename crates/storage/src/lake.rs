@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::disk;
 use crate::lock::{Acquired, FileLock};
 use crate::name::{decode_segment, encode_segment};
-use crate::{BatchReader, Error, Manifest, Memory, ReadGuard, Result, RunDate, RunId, SchemaChange, TableEntry};
+use crate::schema::EXTRACT_DATE;
+use crate::{
+    BatchReader, Error, Manifest, Memory, Origin, ReadGuard, Result, RunDate, RunId, SchemaChange, StoredFile,
+    TableEntry,
+};
 
 /// A lake on the local disk.
 #[derive(Clone, Debug)]
@@ -17,14 +21,13 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Names a lake's folder; nothing is read or created yet.
+    /// Names a lake's folder, which may be a link to another; nothing of the lake is read or created yet.
     ///
     /// # Errors
-    /// [`Error::Io`] if a relative path can't be made absolute.
+    /// [`Error::Io`] if the path can't be followed.
     pub fn at(root: &Path) -> Result<Self> {
-        let root = std::path::absolute(root).map_err(disk::io("use", root))?;
         Ok(Self {
-            root,
+            root: disk::resolve(root)?,
             schema_change: SchemaChange::default(),
             memory: Memory::default(),
         })
@@ -50,7 +53,7 @@ impl Lake {
         self.schema_change
     }
 
-    /// The lake's folder, absolute.
+    /// The lake's folder, absolute and without links.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -82,19 +85,19 @@ impl Lake {
     /// The manifest that makes a source's day complete; none if it isn't.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Json`].
+    /// [`Error::Io`] or [`Error::Manifest`].
     pub fn manifest(&self, source: &str, date: RunDate) -> Result<Option<Manifest>> {
-        self.read_manifest(&self.manifest_path(source, date, true)?)
+        self.read_manifest(source, date, true, None)
     }
 
     /// The complete manifest, or else the one of the tables that were extracted singly.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Json`].
+    /// [`Error::Io`] or [`Error::Manifest`].
     pub fn manifest_or_partial(&self, source: &str, date: RunDate) -> Result<Option<Manifest>> {
         match self.manifest(source, date)? {
             Some(manifest) => Ok(Some(manifest)),
-            None => self.read_manifest(&self.manifest_path(source, date, false)?),
+            None => self.read_manifest(source, date, false, None),
         }
     }
 
@@ -102,22 +105,17 @@ impl Lake {
     /// many days.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Json`].
+    /// [`Error::Io`] or [`Error::Manifest`].
     pub fn manifest_of_tables(
         &self,
         source: &str,
         date: RunDate,
         tables: &BTreeSet<String>,
     ) -> Result<Option<Manifest>> {
-        for complete in [true, false] {
-            let path = self.manifest_path(source, date, complete)?;
-            if let Some(content) = disk::read_if_exists(&path)? {
-                return Manifest::with_tables(&content, tables)
-                    .map(Some)
-                    .map_err(|source| Error::Json { path, source });
-            }
+        match self.read_manifest(source, date, true, Some(tables))? {
+            Some(manifest) => Ok(Some(manifest)),
+            None => self.read_manifest(source, date, false, Some(tables)),
         }
-        Ok(None)
     }
 
     /// The sources that have a manifest, sorted by name.
@@ -155,9 +153,26 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::NameTooLong`].
-    pub fn files(&self, source: &str, table: &str, entry: &TableEntry) -> Result<Vec<PathBuf>> {
+    pub fn files(&self, source: &str, table: &str, entry: &TableEntry) -> Result<Vec<StoredFile>> {
         let dir = self.table_dir(source, table)?;
-        Ok(entry.files.iter().map(|file| dir.join(&file.path)).collect())
+        let files = entry.files.iter().map(|file| {
+            let partition = file.path.split('/').next().unwrap_or_default();
+            let date = partition
+                .strip_prefix(EXTRACT_DATE)
+                .and_then(|date| date.strip_prefix('='));
+            StoredFile {
+                path: dir.join(&file.path),
+                rows: file.rows,
+                bytes: file.bytes,
+                footer: file.footer,
+                origin: Some(Origin {
+                    source: source.into(),
+                    table: table.into(),
+                    date: date.and_then(|date| date.parse().ok()),
+                }),
+            }
+        });
+        Ok(files.collect())
     }
 
     /// A table's day as batches, in the order of the source's rows.
@@ -170,9 +185,11 @@ impl Lake {
 
     /// Keeps the files that a source's manifests name from being deleted. Take it before reading the
     /// manifest, and hold it until the files are read.
-    pub fn read_guard(&self, source: &str) -> ReadGuard {
-        // A name that is too long for a folder has no files.
-        ReadGuard::take(&self.readers_path(source).unwrap_or_default())
+    ///
+    /// # Errors
+    /// [`Error::Link`]; [`Error::NameTooLong`].
+    pub fn read_guard(&self, source: &str) -> Result<ReadGuard> {
+        ReadGuard::take(&self.readers_path(source)?)
     }
 
     pub(crate) fn readers_path(&self, source: &str) -> Result<PathBuf> {
@@ -223,15 +240,5 @@ impl Lake {
                 holder,
             }),
         }
-    }
-
-    fn read_manifest(&self, path: &Path) -> Result<Option<Manifest>> {
-        disk::read_if_exists(path)?
-            .map(|content| serde_json::from_slice(&content))
-            .transpose()
-            .map_err(|source| Error::Json {
-                path: path.into(),
-                source,
-            })
     }
 }

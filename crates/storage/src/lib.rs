@@ -17,7 +17,11 @@
 //! Parquet files into `_staging`, moved beside the old ones; one Delta commit a table that adds the
 //! new and removes the old; everything synced; the manifest; the old files deleted. Readers of this
 //! project go by the manifest alone, readers of Delta by the log.
+//!
+//! What is read is compared with what was written, see `stored_file` and `manifest_file`, and no link is followed, see
+//! `disk`.
 
+mod audit;
 mod bad_rows;
 mod commit;
 mod date;
@@ -25,11 +29,14 @@ mod disk;
 mod encoding;
 mod error;
 mod evolution;
+mod hash;
 mod lake;
 mod lock;
 mod manifest;
+mod manifest_file;
 mod memory;
 mod name;
+mod panics;
 mod parquet_file;
 mod prerequisite;
 mod publish;
@@ -37,8 +44,11 @@ mod retype;
 mod row_groups;
 mod runs;
 mod schema;
+mod sealed;
 mod sql_name;
+mod stored_file;
 
+pub use audit::{Audit, AuditReport, Finding};
 pub use bad_rows::BadRowsFile;
 pub use date::RunDate;
 pub use error::{Error, RefusedColumn, Result};
@@ -46,14 +56,17 @@ pub use evolution::{ColumnChange, SchemaChange, common_type};
 pub use lake::Lake;
 pub use lock::{Holder, ReadGuard};
 pub use manifest::{DataFile, Manifest, Relation, Snapshot, TableEntry};
+pub use manifest_file::ManifestFault;
 pub use memory::{Alone, Memory, MemorySize};
 pub use name::{decode_segment, encode_segment};
+pub use panics::catch;
 pub use parquet_file::{BatchReader, FileWriter, WrittenFile, parquet_properties};
 pub use prerequisite::MissingStep;
 pub use publish::{Coverage, DayWriter, TableWrite};
 pub use runs::{RunId, RunLog, RunRecord, StepRecord, StepStatus};
 pub use schema::{EXTRACT_DATE, check_columns, delta_schema_string, parse_delta_schema};
 pub use sql_name::{SqlName, is_control, yaml};
+pub use stored_file::{CheckedFile, Damage, Footer, Origin, StoredFile};
 
 /// The source name under which materialised queries live.
 pub const RESULTS: &str = "results";

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -63,13 +63,13 @@ impl FileLock {
             disk::create_dir_all(parent)?;
         }
         loop {
-            let mut file = OpenOptions::new()
+            let options = OpenOptions::new()
                 .read(true)
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .open(path)
-                .map_err(disk::io("open the lock", path))?;
+                .clone();
+            let mut file = disk::open(path, &options, "open the lock")?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(Acquired::HeldBy(read_holder(&mut file))),
@@ -78,9 +78,14 @@ impl FileLock {
             // The holder before us removes the file as it ends: then this lock is on a file that
             // nobody else will ever open, and the next try makes a new one.
             let locked = file.metadata().map_err(disk::io("lock", path))?;
-            match fs::metadata(path) {
+            match fs::symlink_metadata(path) {
                 Ok(present) if present.ino() == locked.ino() && present.dev() == locked.dev() => {}
                 _ => continue,
+            }
+            if locked.nlink() > 1 {
+                // Another name of the file is none of the lake's, and what is in it is not ours to replace.
+                fs::remove_file(path).map_err(disk::io("replace the lock", path))?;
+                continue;
             }
             let text = serde_json::to_vec(&Holder::this_process(command)).map_err(|source| Error::Json {
                 path: path.into(),
@@ -99,7 +104,7 @@ impl FileLock {
 
     /// Tells whether a living process holds the lock.
     pub(crate) fn is_held(path: &Path) -> bool {
-        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        disk::open_to_read(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
 
@@ -118,28 +123,24 @@ const READERS_PAUSE: Duration = Duration::from_millis(20);
 
 impl ReadGuard {
     /// A lake that can't be written can't be replaced under the reader either: then there is no lock.
-    pub(crate) fn take(path: &Path) -> Self {
-        let open = || {
-            fs::create_dir_all(path.parent().unwrap_or(path))?;
-            let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-            file.lock_shared()?;
-            io::Result::Ok(file)
-        };
-        Self { _file: open().ok() }
+    ///
+    /// # Errors
+    /// [`Error::Link`].
+    pub(crate) fn take(path: &Path) -> Result<Self> {
+        let locked = open_readers(path).and_then(|file| {
+            file.lock_shared().map_err(disk::io("lock", path))?;
+            Ok(file)
+        });
+        match locked {
+            Err(error @ Error::Link { .. }) => Err(error),
+            locked => Ok(Self { _file: locked.ok() }),
+        }
     }
 }
 
 /// Waits until nobody reads any more, and keeps new readers waiting; `None` if some go on reading.
 pub(crate) async fn without_readers(path: &Path) -> Result<Option<File>> {
-    if let Some(parent) = path.parent() {
-        disk::create_dir_all(parent)?;
-    }
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(disk::io("open the lock", path))?;
+    let file = open_readers(path)?;
     let patience = Instant::now() + READERS_PATIENCE;
     loop {
         match file.try_lock() {
@@ -149,6 +150,14 @@ pub(crate) async fn without_readers(path: &Path) -> Result<Option<File>> {
             Err(TryLockError::Error(error)) => return Err(disk::io("lock", path)(error)),
         }
     }
+}
+
+fn open_readers(path: &Path) -> Result<File> {
+    if let Some(parent) = path.parent() {
+        disk::create_dir_all(parent)?;
+    }
+    let options = OpenOptions::new().read(true).append(true).create(true).clone();
+    disk::open(path, &options, "open the lock")
 }
 
 impl Drop for FileLock {

@@ -10,13 +10,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::schema::{delta_schema_string, parse_delta_schema};
+use crate::stored_file::Footer;
 use crate::{Result, RunDate, RunId, SqlName};
+
+/// The layout that is written.
+pub(crate) const FORMAT: u32 = 2;
 
 /// A source's day: what its tables hold, at which version, in which files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of this file's own layout.
     pub format: u32,
+    /// The version of lake that wrote it; none before there were such notes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The source's name.
     pub source: String,
     /// The day.
@@ -189,4 +196,7 @@ pub struct DataFile {
     pub rows: u64,
     /// Its size.
     pub bytes: u64,
+    /// By which its bytes are known; none for a file from before there were hashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footer: Option<Footer>,
 }

@@ -15,7 +15,7 @@ use crate::disk::{self, io};
 use crate::encoding::leaf;
 use crate::memory::Alone;
 use crate::row_groups::{self, RowGroups};
-use crate::{Error, Memory, Result};
+use crate::{CheckedFile, Error, Footer, Memory, Result, StoredFile};
 
 /// For what is written by others in these properties: `RowGroups` has a bound of its own.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
@@ -41,6 +41,21 @@ pub struct WrittenFile {
     pub rows: u64,
     /// Its size.
     pub bytes: u64,
+    /// By which its bytes are known.
+    pub(crate) footer: Footer,
+}
+
+impl WrittenFile {
+    /// The file as one to be read.
+    pub(crate) fn stored(&self) -> StoredFile {
+        StoredFile {
+            path: self.path.clone(),
+            rows: self.rows,
+            bytes: self.bytes,
+            footer: Some(self.footer),
+            origin: None,
+        }
+    }
 }
 
 impl FileWriter {
@@ -52,9 +67,9 @@ impl FileWriter {
         if let Some(parent) = path.parent() {
             disk::create_dir_all(parent)?;
         }
-        let file = File::create(path).map_err(io("create", path))?;
-        let writer = RowGroups::new(file, schema.clone(), base_properties(schema), memory)
-            .map_err(parquet_error("write", path))?;
+        let file = disk::create(path)?;
+        let writer =
+            RowGroups::new(file, schema.clone(), base_properties(schema), memory).map_err(parquet_error(path))?;
         Ok(Self {
             path: path.into(),
             writer,
@@ -66,7 +81,7 @@ impl FileWriter {
     /// # Errors
     /// [`Error::Parquet`], e.g. when the disk is full.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.writer.write(batch).map_err(parquet_error("write", &self.path))
+        self.writer.write(batch).map_err(parquet_error(&self.path))
     }
 
     /// Bytes written to disk so far.
@@ -79,14 +94,15 @@ impl FileWriter {
     /// # Errors
     /// [`Error::Parquet`] or [`Error::Io`].
     pub fn finish(mut self) -> Result<WrittenFile> {
-        let footer = self.writer.finish().map_err(parquet_error("write", &self.path))?;
+        let (metadata, footer) = self.writer.finish().map_err(parquet_error(&self.path))?;
         let file = self.writer.inner();
         file.sync_all().map_err(io("sync", &self.path))?;
         let bytes = file.metadata().map_err(io("read", &self.path))?.len();
         Ok(WrittenFile {
             path: self.path,
-            rows: u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default(),
+            rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default(),
             bytes,
+            footer,
         })
     }
 }
@@ -118,9 +134,10 @@ fn base_properties(schema: &SchemaRef) -> WriterPropertiesBuilder {
     })
 }
 
-/// Reads files one after another as one sequence of batches.
+/// Reads files one after another as one sequence of batches, each row group once its bytes are known to be those that
+/// were written.
 pub struct BatchReader {
-    files: std::vec::IntoIter<PathBuf>,
+    files: std::vec::IntoIter<StoredFile>,
     current: Option<OpenFile>,
     memory: Memory,
     /// While the rows of a row group are larger than a batch.
@@ -128,8 +145,7 @@ pub struct BatchReader {
 }
 
 struct OpenFile {
-    path: PathBuf,
-    file: File,
+    file: CheckedFile,
     footer: ArrowReaderMetadata,
     /// Bytes of each row group's average row.
     row_bytes: Vec<u64>,
@@ -141,7 +157,7 @@ struct OpenFile {
 impl BatchReader {
     /// Reads `files` in their order; each batch holds about as many bytes as a worker's part of the
     /// memory has for it, or one row. Where rows are larger, it waits until no other reader has such.
-    pub fn new(files: Vec<PathBuf>, memory: &Memory) -> Self {
+    pub fn new(files: Vec<StoredFile>, memory: &Memory) -> Self {
         Self {
             files: files.into_iter(),
             current: None,
@@ -155,12 +171,11 @@ impl BatchReader {
             let current = match &mut self.current {
                 Some(current) => current,
                 None => match self.files.next() {
-                    Some(path) => self.current.insert(OpenFile::open(path)?),
+                    Some(file) => self.current.insert(OpenFile::open(&file)?),
                     None => return Ok(None),
                 },
             };
-            if let Some(batch) = current.batches.as_mut().and_then(Iterator::next) {
-                let batch = batch.map_err(|error| parquet_error("read", &current.path)(error.into()))?;
+            if let Some(batch) = current.next_batch()? {
                 return Ok(Some(batch));
             }
             self.alone = None;
@@ -172,18 +187,27 @@ impl BatchReader {
 }
 
 impl OpenFile {
-    fn open(path: PathBuf) -> Result<Self> {
-        let file = File::open(&path).map_err(io("read", &path))?;
-        let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default());
-        let footer = footer.map_err(parquet_error("read", &path))?;
+    fn open(stored: &StoredFile) -> Result<Self> {
+        let file = stored.open()?;
+        let footer = stored.decode(|| {
+            let footer = ArrowReaderMetadata::try_new(file.metadata().clone(), ArrowReaderOptions::default());
+            footer.map_err(|error| stored.undecodable(&error))
+        })?;
         Ok(Self {
             row_bytes: row_groups::row_bytes(footer.metadata()),
-            path,
             file,
             footer,
             next_row_group: 0,
             batches: None,
         })
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(batches) = &mut self.batches else {
+            return Ok(None);
+        };
+        let stored = self.file.stored();
+        stored.decode(|| batches.next().transpose().map_err(|error| stored.undecodable(&error)))
     }
 
     /// Goes on to the next row group; tells whether there is one.
@@ -196,12 +220,16 @@ impl OpenFile {
             *alone = futures::executor::block_on(memory.alone());
         }
         let rows = (batch_bytes / (*row_bytes).max(1)).clamp(1, BATCH_ROWS_MAX);
-        let file = self.file.try_clone().map_err(io("read", &self.path))?;
-        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone())
-            .with_row_groups(vec![self.next_row_group])
-            .with_batch_size(rows as usize)
-            .build();
-        self.batches = Some(batches.map_err(parquet_error("read", &self.path))?);
+        self.file.check_row_group(self.next_row_group)?;
+        let stored = self.file.stored();
+        let file = self.file.file().try_clone().map_err(io("read", &stored.path))?;
+        self.batches = Some(stored.decode(|| {
+            let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone())
+                .with_row_groups(vec![self.next_row_group])
+                .with_batch_size(rows as usize)
+                .build();
+            batches.map_err(|error| stored.undecodable(&error))
+        })?);
         self.next_row_group += 1;
         Ok(true)
     }
@@ -215,9 +243,8 @@ impl Iterator for BatchReader {
     }
 }
 
-fn parquet_error(action: &'static str, path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> Error {
+fn parquet_error(path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> Error {
     move |source| Error::Parquet {
-        action,
         path: path.into(),
         source,
     }
@@ -269,11 +296,12 @@ mod tests {
         for _ in 0..15 {
             writer.write(&batch).unwrap();
         }
-        assert_eq!(writer.finish().unwrap().rows, 60);
+        let written = writer.finish().unwrap();
+        assert_eq!(written.rows, 60);
         let footer = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
         let groups = footer.metadata().row_groups().iter();
         assert_eq!(groups.map(RowGroupMetaData::num_rows).collect::<Vec<_>>(), [24, 24, 12]);
-        let read = BatchReader::new(vec![path], &memory).map(|batch| batch.unwrap().num_rows());
+        let read = BatchReader::new(vec![written.stored()], &memory).map(|batch| batch.unwrap().num_rows());
         assert_eq!(read.collect::<Vec<_>>(), [2; 30]);
     }
 }

@@ -18,6 +18,32 @@ pub struct MissingStep {
 }
 
 impl MissingStep {
+    /// What makes a source's day, or a query's result of it, anew where it is damaged.
+    pub(crate) fn mend(source: &str, table: Option<&str>, date: RunDate) -> String {
+        if source != RESULTS {
+            let step = Self {
+                step: "extract",
+                name: source.into(),
+                date,
+                older_than: None,
+            };
+            return format!(
+                "run `{}`, which replaces the day by what the source holds now",
+                step.command()
+            );
+        }
+        let Some(query) = table else {
+            return format!("run `lake transform --date {date}`");
+        };
+        let step = Self {
+            step: "transform",
+            name: query.into(),
+            date,
+            older_than: None,
+        };
+        format!("run `{}`", step.command())
+    }
+
     /// The command that mends it, as a shell takes it.
     pub fn command(&self) -> String {
         let flag = if self.step == "extract" { "source" } else { "query" };
@@ -107,7 +133,7 @@ impl Lake {
     /// The first of `inputs` whose manifest is not of the run that was read.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Json`].
+    /// [`Error::Io`] or [`Error::Manifest`].
     pub fn newer_input(
         &self,
         inputs: &std::collections::BTreeMap<String, crate::RunId>,

@@ -9,9 +9,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::disk;
 use crate::lock::{FileLock, without_readers};
+use crate::manifest::FORMAT;
 use crate::name::{decode_segment, encode_segment};
 use crate::retype::Joining;
 use crate::schema::{EXTRACT_DATE, check_columns};
+use crate::sealed;
 use crate::{
     DataFile, Error, FileWriter, Lake, Manifest, Memory, Relation, Result, RunDate, RunId, Snapshot, SqlName,
     TableEntry, WrittenFile, commit,
@@ -78,6 +80,10 @@ impl Lake {
         self.check_path()?;
         let lock = self.lock_day(source, date, command)?;
         let staging = self.staging_dir(source, date)?;
+        disk::refuse_links(&staging)?;
+        for complete in [true, false] {
+            disk::refuse_links(&self.manifest_path(source, date, complete)?)?; // not only once all is committed
+        }
         disk::remove_if_exists(&staging)?;
         Ok(DayWriter {
             lake: self.clone(),
@@ -136,9 +142,14 @@ impl DayWriter {
             self.retype_new_day(table, joining)?;
         }
 
-        let earlier = self.lake.manifest_or_partial(&self.source, self.date)?;
+        // A whole day is written in place of one whose manifest is damaged, too.
+        let earlier = match coverage {
+            Coverage::Whole => None,
+            Coverage::Some | Coverage::Completing => self.lake.manifest_or_partial(&self.source, self.date)?,
+        };
         let mut manifest = Manifest {
-            format: 1,
+            format: FORMAT,
+            version: Some(env!("CARGO_PKG_VERSION").into()),
             source: self.source.clone(),
             date: self.date,
             run: self.run.clone(),
@@ -248,7 +259,7 @@ impl DayWriter {
         let path = self
             .lake
             .manifest_path(&self.source, manifest.date, manifest.complete)?;
-        let json = serde_json::to_vec_pretty(manifest).map_err(|source| Error::Json {
+        let json = sealed::to_vec(manifest).map_err(|source| Error::Json {
             path: path.clone(),
             source,
         })?;

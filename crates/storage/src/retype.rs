@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -27,8 +27,8 @@ use crate::name::encode_segment;
 use crate::publish::TABLES_AT_ONCE;
 use crate::schema::EXTRACT_DATE;
 use crate::{
-    BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, Memory, RESULTS, Result, RunDate, TableEntry,
-    TableWrite, WrittenFile, commit, schema,
+    BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, Memory, RESULTS, Result, RunDate, StoredFile,
+    TableEntry, TableWrite, WrittenFile, commit, schema,
 };
 
 /// In a table's folder while days of it are being rewritten.
@@ -211,9 +211,9 @@ impl DayWriter {
         let schema: SchemaRef = Arc::new(schema);
         let staging = self.staging.join(encode_segment(table)?).join(date.to_string());
         let mut written = Vec::with_capacity(entry.files.len());
-        for (place, path) in self.lake.files(&self.source, table, entry)?.iter().enumerate() {
+        for (place, file) in self.lake.files(&self.source, table, entry)?.iter().enumerate() {
             let to = staging.join(format!("part-{place:05}-{}.parquet", self.run));
-            written.push(rewrite(path, &to, &schema, self.lake.memory())?);
+            written.push(rewrite(file, &to, &schema, self.lake.memory())?);
         }
         let rows = written.iter().map(|file| file.rows).sum();
         if rows != entry.rows {
@@ -239,7 +239,7 @@ impl DayWriter {
         for file in &mut table.files {
             let name = file.path.file_name().unwrap_or_default();
             let to = file.path.with_file_name("retyped").join(name);
-            *file = rewrite(&file.path, &to, &schema, self.lake.memory())?;
+            *file = rewrite(&file.stored(), &to, &schema, self.lake.memory())?;
         }
         table.schema = schema;
         Ok(())
@@ -260,6 +260,7 @@ impl DayWriter {
                 path: format!("{partition}/{name}"),
                 rows: file.rows,
                 bytes: file.bytes,
+                footer: Some(file.footer),
             });
         }
         disk::sync(&dir)?;
@@ -292,13 +293,13 @@ fn on_days(error: Error, days: &[RunDate]) -> Error {
 }
 
 /// Writes a file's rows anew, in their order, with the columns' types of `schema`.
-fn rewrite(from: &Path, to: &Path, schema: &SchemaRef, memory: &Memory) -> Result<WrittenFile> {
+fn rewrite(from: &StoredFile, to: &Path, schema: &SchemaRef, memory: &Memory) -> Result<WrittenFile> {
     let mut writer = FileWriter::create(to, schema, memory)?;
-    for batch in BatchReader::new(vec![PathBuf::from(from)], memory) {
+    for batch in BatchReader::new(vec![from.clone()], memory) {
         let batch = cast(&batch?, schema).map_err(|(field, source)| Error::Retype {
             column: field.name().clone(),
             data_type: schema::delta_type_name(field.data_type()),
-            path: from.into(),
+            path: from.path.clone(),
             source,
         })?;
         writer.write(&batch)?;

@@ -8,18 +8,21 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{WriterPropertiesBuilder, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
 
 use crate::Memory;
 use crate::encoding::set_encodings;
+use crate::hash::HashingWriter;
+use crate::stored_file::{Footer, MAGIC, chunk_hashes};
 
 /// A row group has no more rows than this, so that readers can skip within files of narrow tables.
 const ROWS_MAX: usize = 1 << 20;
@@ -35,7 +38,10 @@ const ROW_BYTES: &str = "lake.row_bytes";
 /// Writes batches as a Parquet file, in memory for the values of a row group.
 pub(crate) struct RowGroups<W: Write + Send> {
     schema: SchemaRef,
-    file: SerializedFileWriter<W>,
+    file: SerializedFileWriter<HashingWriter<W>>,
+    /// Where the last column chunk ends, and to where it is told.
+    chunk_end: u64,
+    chunk_ends: Sender<u64>,
     properties: WriterPropertiesBuilder,
     /// The batches that are not encoded yet, for each column.
     columns: Vec<Vec<ArrayRef>>,
@@ -60,6 +66,10 @@ impl<W: Write + Send> RowGroups<W> {
         let built = properties.clone().build();
         let encoders_bytes = columns * (3 * built.data_page_size_limit() + ENCODER_BYTES);
         let encoders_fit = encoders_bytes <= memory.encoders_bytes();
+        let (chunk_ends, ends) = channel();
+        let chunk_end = MAGIC.len() as u64;
+        chunk_ends.send(chunk_end).map_err(told_to_nobody)?;
+        let out = HashingWriter::new(out, ends);
         let writer = ArrowWriter::try_new(out, schema.clone(), Some(built))?;
         let (file, _) = writer.into_serialized_writer()?;
         Ok(Self {
@@ -69,6 +79,8 @@ impl<W: Write + Send> RowGroups<W> {
             encoders: Vec::new(),
             schema,
             file,
+            chunk_end,
+            chunk_ends,
             properties,
             rows: 0,
             bytes: 0,
@@ -136,7 +148,10 @@ impl<W: Write + Send> RowGroups<W> {
                 None => self.encoders.push(encoders),
                 Some(row_group) => {
                     for encoder in encoders {
-                        encoder.close()?.append_to_row_group(row_group)?;
+                        let chunk = encoder.close()?;
+                        self.chunk_end += chunk.close().metadata.compressed_size().max(0) as u64;
+                        self.chunk_ends.send(self.chunk_end).map_err(told_to_nobody)?;
+                        chunk.append_to_row_group(row_group)?;
                     }
                 }
             }
@@ -151,17 +166,30 @@ impl<W: Write + Send> RowGroups<W> {
     }
 
     /// Writes what is left and the footer, and returns the latter.
-    pub(crate) fn finish(&mut self) -> Result<ParquetMetaData> {
+    pub(crate) fn finish(&mut self) -> Result<(ParquetMetaData, Footer)> {
         self.flush()?;
+        self.file.flush()?; // of the last chunk, what is on its way has no hash yet
+        let (_magic, hashes) = self.file.inner().parts().split_first().unzip();
+        let hashes = chunk_hashes(hashes.unwrap_or_default());
+        self.file.append_key_value_metadata(hashes);
         let row_bytes = KeyValue::new(ROW_BYTES.to_owned(), self.row_bytes.join(","));
         self.file.append_key_value_metadata(row_bytes);
-        self.file.finish()
+        let metadata = self.file.finish()?;
+        let footer = Footer {
+            offset: self.chunk_end,
+            hash: self.file.inner_mut().end(),
+        };
+        Ok((metadata, footer))
     }
 
     /// What is written to.
     pub(crate) fn inner(&self) -> &W {
-        self.file.inner()
+        self.file.inner().inner()
     }
+}
+
+fn told_to_nobody(error: std::sync::mpsc::SendError<u64>) -> ParquetError {
+    ParquetError::External(Box::new(error))
 }
 
 /// The encoders of one field's columns in Parquet: one, but for structures. The library makes them for all

@@ -3,6 +3,8 @@
 
 mod days;
 mod evolution;
+mod links;
+mod manifests;
 mod runs;
 
 use std::collections::BTreeMap;

@@ -1,18 +1,25 @@
 //! `lake verify`
 
-use crate::args::{Day, Global, Json};
+use crate::args::{Global, Json};
 use crate::commands::print_json;
 use crate::config::Config;
-use crate::failure::{Status, WithStatus};
+use crate::failure::{self, Status, WithStatus, usage};
 use crate::pipeline::target;
-use crate::ui::plural;
-use lake_storage::RunId;
+use crate::ui::{bytes_text, plural};
+use lake_storage::{Audit, Lake, RunDate, RunId};
 
-/// Compare a day of the lake with the target, table by table.
+/// Compare a day of the lake with the target, or the lake's files with what was written, table by table.
 #[derive(clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    day: Day,
+    /// The day: YYYY-MM-DD, today or yesterday [default: today; with --lake, all days].
+    #[arg(short, long, env = "LAKE_DATE", value_name = "DATE")]
+    date: Option<RunDate>,
+    /// Read every byte of the lake's own files and compare it with what was written; no target is needed.
+    #[arg(long)]
+    lake: bool,
+    /// Only this table or query result; may be given several times.
+    #[arg(short, long = "table", value_name = "TABLE", env = "LAKE_TABLE")]
+    tables: Vec<String>,
     #[command(flatten)]
     json: Json,
 }
@@ -20,11 +27,15 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
     let lake = global.open_lake(&config)?;
+    if args.lake {
+        return audit(&lake, args).await;
+    }
+    let date = args.date.unwrap_or_else(RunDate::today);
     let request = lake_loader::LoadRequest {
-        date: args.day.date,
+        date,
         sources: config.source_names(),
         queries: config.query_names(),
-        tables: Vec::new(),
+        tables: args.tables.clone(),
         jobs: lake.memory().workers(),
         run: RunId::new(),
         command: "lake verify".into(),
@@ -47,13 +58,55 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         return Err(WithStatus {
             status: Status::Verification,
             message: format!(
-                "{different} of {} differ from the lake's {}: `lake load --date {}` loads them again",
+                "{different} of {} differ from the lake's {date}: `lake load --date {date}` loads them again",
                 plural(report.tables.len() as u64, "table"),
-                args.day.date,
-                args.day.date
             ),
         }
         .into());
+    }
+    Ok(())
+}
+
+/// The lake's files against its manifests.
+async fn audit(lake: &Lake, args: &Args) -> anyhow::Result<()> {
+    let audit = Audit {
+        date: args.date,
+        tables: args.tables.clone(),
+        jobs: lake.memory().workers(),
+    };
+    let lake = lake.clone();
+    let report = tokio::task::spawn_blocking(move || lake.audit(&audit, |_| ())).await??;
+    if args.json.json {
+        print_json(&report)?;
+    }
+    for finding in &report.findings {
+        tracing::error!("{}", failure::with_config(&finding.problem));
+    }
+    let files = plural(report.files, "file");
+    if !report.findings.is_empty() {
+        return Err(WithStatus {
+            status: Status::Verification,
+            message: format!(
+                "{} in {files} of {}",
+                plural(report.findings.len() as u64, "problem"),
+                plural(report.manifests, "day")
+            ),
+        }
+        .into());
+    }
+    if report.files == 0 {
+        return Err(usage("the lake has no such day or table"));
+    }
+    tracing::info!(
+        "{files}, {} of {}: every byte as it was written",
+        bytes_text(report.bytes),
+        plural(report.manifests, "day")
+    );
+    if report.files_without_hashes > 0 {
+        tracing::warn!(
+            "{} of them from before there were hashes: these can be decoded, and more is not known of them",
+            report.files_without_hashes
+        );
     }
     Ok(())
 }
