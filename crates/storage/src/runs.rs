@@ -8,12 +8,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk;
 use crate::lock::{Acquired, FileLock};
+use crate::sealed::{self, Seal};
 use crate::{Error, Lake, Result, RunDate};
 
 /// The name of a run: its start in UTC and four random digits, e.g. `20260131T060000-3f9a`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct RunId(String);
+
+impl TryFrom<String> for RunId {
+    type Error = String;
+
+    /// It becomes the name of files: what could lead elsewhere is no run.
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        match !text.is_empty() && is_name(&text) {
+            true => Ok(Self(text)),
+            false => Err(format!("{text:?} is no name of a run")),
+        }
+    }
+}
+
+impl From<RunId> for String {
+    fn from(run: RunId) -> Self {
+        run.0
+    }
+}
 
 impl RunId {
     /// A name that no other run has.
@@ -191,12 +211,25 @@ impl RunLog {
     }
 
     fn write(&self) -> Result<()> {
-        let json = serde_json::to_vec_pretty(&self.record).map_err(|source| Error::Json {
+        let json = sealed::to_vec(&self.record).map_err(|source| Error::Json {
             path: self.path.clone(),
             source,
         })?;
         disk::write_atomic(&self.path, &json)
     }
+}
+
+/// Reads a record, which says what its place says.
+fn record(content: &[u8], name: &str, date: RunDate) -> serde_json::Result<RunRecord> {
+    let record: RunRecord = serde_json::from_slice(content)?;
+    if sealed::seal(content) == Seal::Broken {
+        return Err(serde::de::Error::custom("its hash is not that of its content"));
+    }
+    if record.date != date || name.strip_suffix(".json") != Some(record.run.0.as_str()) {
+        let found = format!("it is that of run {} of {}", record.run, record.date);
+        return Err(serde::de::Error::custom(found));
+    }
+    Ok(record)
 }
 
 /// Removes the temporary files of runs that were killed while they wrote their record.
@@ -224,12 +257,11 @@ impl Lake {
             if !name.ends_with(".json") {
                 continue;
             }
-            let path = dir.join(name);
+            let path = dir.join(&name);
             let Some(content) = disk::read_if_exists(&path)? else {
                 continue;
             };
-            let mut record: RunRecord =
-                serde_json::from_slice(&content).map_err(|source| Error::Json { path, source })?;
+            let mut record = record(&content, &name, date).map_err(|source| Error::Json { path, source })?;
             let running = |step: &&mut StepRecord| step.status == StepStatus::Running;
             if record.steps.iter_mut().any(|step| running(&step))
                 && !FileLock::is_held(&self.run_lock_path(&record.run))
