@@ -377,6 +377,10 @@ pub fn target(config: &Config) -> anyhow::Result<lake_loader::Target> {
         url: target.url,
         timeouts: config.timeouts,
         schema: target.schema.parse()?,
+        triggers: match target.triggers {
+            true => lake_loader::Triggers::On,
+            false => lake_loader::Triggers::Off,
+        },
     })
 }
 

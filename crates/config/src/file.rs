@@ -72,6 +72,7 @@ pub struct Target {
     pub r#type: Spanned<String>,
     pub url: Spanned<String>,
     pub schema: Option<Spanned<String>>,
+    pub triggers: Option<Spanned<String>>,
 }
 
 /// A list of patterns, or a map from pattern to settings.

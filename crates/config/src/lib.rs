@@ -46,6 +46,8 @@ pub struct TargetConfig {
     pub url: String,
     /// The schema, or `{schema}`.
     pub schema: String,
+    /// Whether the triggers that somebody has made on its tables run in a load.
+    pub triggers: bool,
 }
 
 impl<F: FromStr> Config<F> {

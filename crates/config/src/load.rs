@@ -10,7 +10,9 @@ use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, 
 use serde_saphyr::{Location, Spanned};
 
 use crate::expand::expand;
-use crate::file::{ConfigError, CsvFileEntry, CsvFileSettings, File, NamedSource, SourceFile, TableEntry, Tables};
+use crate::file::{
+    ConfigError, CsvFileEntry, CsvFileSettings, File, NamedSource, SourceFile, TableEntry, Tables, Target,
+};
 use crate::{Config, TargetConfig, secrets};
 
 /// The formats of a config that names none.
@@ -143,11 +145,12 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
             source: source.value,
         });
     }
-    if let Some(target) = &file.target
-        && target.r#type.value != "postgres"
-    {
-        let message = format!("{:?} is no type of target: write postgres", target.r#type.value);
-        return Err(reader.error(&target.r#type, message));
+    if let Some(target) = &file.target {
+        if target.r#type.value != "postgres" {
+            let message = format!("{:?} is no type of target: write postgres", target.r#type.value);
+            return Err(reader.error(&target.r#type, message));
+        }
+        reader.triggers(target)?;
     }
     let config = Config {
         path: path.into(),
@@ -190,6 +193,7 @@ pub fn target<F>(config: &Config<F>) -> Result<Option<TargetConfig>, ConfigError
             Some(schema) => reader.string(schema)?,
             None => "public".into(),
         },
+        triggers: reader.triggers(target)?,
     }))
 }
 
@@ -220,6 +224,21 @@ impl Reader<'_> {
 
     fn string(&self, text: &Spanned<String>) -> Result<String, ConfigError> {
         expand(&text.value, |name| std::env::var(name).ok()).map_err(|message| self.error(text, message))
+    }
+
+    fn triggers(&self, target: &Target) -> Result<bool, ConfigError> {
+        match &target.triggers {
+            None => Ok(true),
+            Some(text) if text.value == "on" => Ok(true),
+            Some(text) if text.value == "off" => Ok(false),
+            Some(text) => {
+                let message = format!(
+                    "{:?} says nothing of the target's triggers: write on or off",
+                    text.value
+                );
+                Err(self.error(text, message))
+            }
+        }
     }
 
     fn path_of(&self, folder: &Path, text: &Spanned<String>) -> Result<PathBuf, ConfigError> {
@@ -527,6 +546,22 @@ mod tests {
         assert_eq!(
             parsed::<String>("lake: data").expect("a config").exports,
             ["csv", "json"]
+        );
+    }
+
+    #[test]
+    fn triggers_are_on_or_off() {
+        let target = |triggers: &str| {
+            parsed::<String>(&format!("lake: x\ntarget: {{type: postgres, url: x{triggers}}}"))
+                .map(|config| config.target().ok().flatten().map(|target| target.triggers))
+        };
+        assert_eq!(target(""), Ok(Some(true)));
+        assert_eq!(target(", triggers: on"), Ok(Some(true)));
+        assert_eq!(target(", triggers: off"), Ok(Some(false)));
+        let error = target(", triggers: never").expect_err("a refusal");
+        assert_eq!(
+            error,
+            "etc/lake.yaml:2:44: \"never\" says nothing of the target's triggers: write on or off"
         );
     }
 

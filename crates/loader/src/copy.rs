@@ -11,7 +11,7 @@ use lake_postgres::{ColumnCodec, Connection, Error as PgError, quote_identifier}
 use lake_storage::{BatchReader, Memory, StoredFile};
 use tokio::sync::mpsc;
 
-use crate::plan::TablePlan;
+use crate::plan::{ColumnPlan, TablePlan};
 use crate::staging::Staging;
 use crate::{Error, Progress, Result};
 
@@ -54,22 +54,23 @@ enum State {
 }
 
 impl CopyStream {
-    /// The stream of a plan's columns out of some of its files, each sent as its codec says.
-    pub(crate) fn open(
-        plan: &TablePlan,
+    /// The stream of columns of a table out of some of its files, each sent as its codec says.
+    pub(crate) fn open<'a>(
+        table: String,
+        columns: impl Iterator<Item = (&'a ColumnPlan, ColumnCodec)>,
         files: Vec<StoredFile>,
-        codecs: impl Iterator<Item = ColumnCodec>,
         memory: &Memory,
     ) -> Self {
-        let names = plan.columns.iter().map(|column| column.name.clone());
+        let named = |(column, codec): (&ColumnPlan, ColumnCodec)| {
+            let typed = (column.name.clone(), column.data_type.clone());
+            (typed, (column.name.clone(), codec))
+        };
+        let (columns, codecs) = columns.map(named).unzip();
         Self {
-            table: plan.label(),
-            columns: names
-                .clone()
-                .zip(plan.columns.iter().map(|c| c.data_type.clone()))
-                .collect(),
+            table,
+            columns,
             reader: BatchReader::new(files, memory),
-            encoder: CopyEncoder::new(names.zip(codecs).collect()),
+            encoder: CopyEncoder::new(codecs),
             batch: None,
             rest: Bytes::new(),
             state: State::Header,
@@ -199,7 +200,8 @@ pub(crate) async fn fill(
     progress: &(impl Fn(Progress) + Send + Sync),
 ) -> Result<u64> {
     let codecs = staging.columns.iter().map(|column| column.codec.clone());
-    let stream = CopyStream::open(plan, vec![file.clone()], codecs, memory);
+    let columns = plan.columns.iter().zip(codecs);
+    let stream = CopyStream::open(plan.label(), columns, vec![file.clone()], memory);
     let (sender, mut chunks) = mpsc::channel(CHUNKS_AHEAD);
     // Ends by itself when nobody receives any more.
     let reader = tokio::task::spawn_blocking(move || {

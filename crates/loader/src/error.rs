@@ -4,7 +4,7 @@ use std::fmt;
 
 use lake_storage::SqlName;
 
-use crate::{Holder, TargetTable};
+use crate::{Holder, Mismatch, TargetTable};
 
 /// A failure of a load: which table and column, with the cause in `source`.
 ///
@@ -170,6 +170,44 @@ pub enum Error {
         found: u64,
         /// Where.
         place: &'static str,
+    },
+    /// What acts in the target when rows change would leave other rows than the lake's.
+    #[error(
+        "{target}: it would not hold the lake's rows ({mismatch}), so the target is as it was; what acts there is \
+         {acting}: drop it, let it leave the load's rows alone, or write `triggers: off` under `target:` in the config"
+    )]
+    Acted {
+        /// The table.
+        target: TargetTable,
+        /// How it would differ.
+        mismatch: Mismatch,
+        /// The triggers that can run, ready to print.
+        acting: String,
+    },
+    /// Rules that put other statements in the place of the load's.
+    #[error(
+        "the target's tables have rules for insertions, updates or deletions, by which a load would do something else:{}\n  \
+         drop them, or load into another `schema`",
+        lines(rules)
+    )]
+    Rules {
+        /// The statements that drop them.
+        rules: Vec<String>,
+    },
+    /// Triggers that are to be off, on a table that the role does not own.
+    #[error(
+        "the config says `triggers: off`, which takes the owner of a table, and {target} belongs to {owner}, not to \
+         {role}: `grant {} to {}`, or have the owner disable the triggers there",
+        SqlName(owner),
+        SqlName(role)
+    )]
+    NotOwner {
+        /// The table.
+        target: TargetTable,
+        /// Its owner.
+        owner: String,
+        /// The role of the target's URL.
+        role: String,
     },
     /// The target's table was altered while its rows were on their way.
     #[error("the target's table {target} was altered during the load: run it again")]

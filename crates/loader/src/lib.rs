@@ -29,6 +29,8 @@
 //! The role needs `create` on the target schema, and `delete` and `insert` on tables that it does
 //! not own. A table that grows and shrinks within autovacuum's reach keeps about twice its size.
 
+mod acting;
+mod compare;
 mod copy;
 mod declared_type;
 mod error;
@@ -39,6 +41,7 @@ mod load;
 mod loads;
 mod lock;
 mod order;
+mod outcome;
 mod plan;
 mod report;
 mod request;
@@ -49,10 +52,11 @@ mod swap;
 mod text_cast;
 mod verify;
 
+pub use compare::Mismatch;
 pub use error::{ColumnDifference, Error, Result, TableDifference};
 pub use load::load;
 pub use lock::Holder;
 pub use plan::TargetTable;
 pub use report::{LoadReport, LoadedTable};
-pub use request::{LoadRequest, Progress, SchemaRule, Target};
-pub use verify::{Mismatch, VerifiedTable, VerifyReport, verify};
+pub use request::{LoadRequest, Progress, SchemaRule, Target, Triggers};
+pub use verify::{VerifiedTable, VerifyReport, verify};

@@ -14,8 +14,8 @@ use crate::selection::Selection;
 use crate::staging::{self, Staging, Substitutes};
 use crate::swap::Swap;
 use crate::{
-    Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, copy, evolve, existing,
-    foreign_keys, lock, plan,
+    Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, Triggers, acting, copy, evolve,
+    existing, foreign_keys, lock, plan,
 };
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
@@ -86,6 +86,11 @@ async fn under_lock(
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(connection, &targets).await?;
     existing::refuse_parts(connection, &targets, &existing).await?;
+    let names: Vec<String> = targets.iter().map(|target| target.quoted()).collect();
+    acting::refuse_rules(connection, &names).await?;
+    if target.triggers == Triggers::Off {
+        acting::check_owner(connection, &acting::triggers(connection, &names).await?).await?;
+    }
     let alterations = evolve::evolve(connection, plans, &existing, lake.schema_change()).await?;
     let load = Load {
         lake,
@@ -169,6 +174,8 @@ impl Load<'_> {
         }
 
         let swap = Swap {
+            lake: self.lake,
+            triggers: self.target.triggers,
             request: self.request,
             plans: self.plans,
             existing: self.existing,

@@ -4,7 +4,7 @@ use lake_postgres::{Connection, quote_literal};
 
 use crate::plan::TablePlan;
 use crate::swap::swap_error;
-use crate::{LoadRequest, Result, TargetTable};
+use crate::{Error, LoadRequest, Result, TargetTable};
 
 /// A row a table, written in the transaction that puts the table in place.
 pub(crate) const LOADS_TABLE: &str = "_lake_loads";
@@ -37,16 +37,32 @@ pub(crate) async fn note(
         .collect();
     let loads = table(schema);
     let name = loads.quoted();
-    let sql = format!(
+    let create = format!(
         "create table if not exists {name} (table_name text primary key, source text not null, \
-            day date not null, rows bigint not null, run text not null, loaded_at timestamptz not null); \
-         insert into {name} (table_name, source, day, rows, run, loaded_at) values {} \
+            day date not null, rows bigint not null, run text not null, loaded_at timestamptz not null)"
+    );
+    let insert = format!(
+        "insert into {name} (table_name, source, day, rows, run, loaded_at) values {} \
          on conflict (table_name) do update set source = excluded.source, day = excluded.day, \
             rows = excluded.rows, run = excluded.run, loaded_at = excluded.loaded_at",
         rows.join(", ")
     );
-    let noted = connection.batch_execute(&sql).await;
-    noted.map_err(swap_error(&loads, "the note of the day"))
+    const NOTE: &str = "the note of the day";
+    let created = connection.batch_execute(&create).await;
+    created.map_err(swap_error(&loads, NOTE))?;
+    let noted = connection
+        .execute(&insert, &[])
+        .await
+        .map_err(swap_error(&loads, NOTE))?;
+    if noted != rows.len() as u64 {
+        return Err(Error::RowCount {
+            table: loads.to_string(),
+            expected: rows.len() as u64,
+            found: noted,
+            place: "were noted (a trigger on the table?)",
+        });
+    }
+    Ok(())
 }
 
 /// The day that a table holds by its note; none if no load made one.

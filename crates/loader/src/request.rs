@@ -17,14 +17,28 @@ pub struct Target {
     pub timeouts: Timeouts,
     /// Which schema a table goes to.
     pub schema: SchemaRule,
+    /// Whether the owner's triggers run in a load.
+    pub triggers: Triggers,
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
             .field("schema", &self.schema)
+            .field("triggers", &self.triggers)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the triggers that somebody has made on the target's tables run in a load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Triggers {
+    /// They do, and the load is rolled back where they leave other rows than the lake's.
+    #[default]
+    On,
+    /// They are disabled in the load's transaction, and what they were before at its end. The role has
+    /// to own the tables.
+    Off,
 }
 
 /// Which schema of the target a table goes to.
@@ -119,6 +133,7 @@ mod tests {
             url: "postgres://u:s3cret@h/d".into(),
             timeouts: Timeouts::default(),
             schema: SchemaRule::PerSource,
+            triggers: Triggers::On,
         };
         assert!(!format!("{target:?}").contains("s3cret"));
     }

@@ -1,23 +1,27 @@
 //! The one transaction that puts all tables in place.
 //!
 //! It locks the target's tables in the order of their names, against whoever alters them; empties
-//! and fills them in the order of their foreign keys; and goes on with their sequences, the note of
-//! the day and the end of the staging tables, so that one commit makes all of it true.
+//! and fills them in the order of their foreign keys; goes on with their sequences, the note of
+//! the day and the end of the staging tables; and looks whether all of it has come out as the lake has
+//! it (`outcome`), so that one commit makes all of it true.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use lake_postgres::{Connection, quote_identifier, quote_literal};
+use lake_storage::Lake;
 use tokio_postgres::error::SqlState;
 
+use crate::acting::{self, Trigger};
 use crate::evolve::{self, Alterations};
 use crate::existing::{self, Existing};
 use crate::foreign_keys;
 use crate::order::{Group, Order};
+use crate::outcome::{self, Done, Outcome};
 use crate::plan::TablePlan;
 use crate::staging::{self, Staging, Substitutes};
 use crate::statements::{Filled, create_table, delete_all, insert, insert_all, inserted_columns, renamed};
-use crate::{Error, LoadRequest, Result, TargetTable, loads};
+use crate::{Error, LoadRequest, Mismatch, Result, TargetTable, Triggers, loads};
 
 /// The transaction's snapshot is each statement's own, so that foreign keys see what is there.
 const BEGIN: &str = "\
@@ -29,6 +33,8 @@ const ALTERATION: &str = "the alteration of its columns";
 
 /// The tables of a load, ready to be put in place.
 pub(crate) struct Swap<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) triggers: Triggers,
     pub(crate) request: &'a LoadRequest,
     pub(crate) plans: &'a [TablePlan],
     /// What the plans were compared with.
@@ -44,7 +50,7 @@ impl Swap<'_> {
     /// Puts the tables in place and drops the staging tables; returns the time that each took.
     ///
     /// # Errors
-    /// [`Error::Swap`], [`Error::RowCount`], [`Error::Altered`]; the transaction is rolled back.
+    /// [`Error::Swap`], [`Error::RowCount`], [`Error::Altered`], [`Error::Acted`]; the transaction is rolled back.
     pub(crate) async fn run(&self, connection: &Connection) -> Result<Vec<u64>> {
         let result = self.in_transaction(connection).await;
         if result.is_err()
@@ -61,7 +67,20 @@ impl Swap<'_> {
             .batch_execute(BEGIN)
             .await
             .map_err(query("begin the transaction"))?;
-        self.lock(connection).await?;
+        let triggers = self.present_triggers(connection).await?;
+        self.lock(connection, &triggers).await?;
+        acting::refuse_rules(connection, &self.names(false)).await?;
+        let triggers = self.present_triggers(connection).await?;
+        let (switch_off, switch_back) = match self.triggers {
+            Triggers::On => Default::default(),
+            Triggers::Off => acting::switch_off_and_back(&triggers),
+        };
+        let of_staging: Vec<String> = self.stagings.iter().map(|staging| staging.table.quoted()).collect();
+        let of_staging = acting::triggers(connection, &of_staging).await?;
+        connection
+            .batch_execute(&switch_off)
+            .await
+            .map_err(query("switch the target's triggers off"))?;
         let keys = foreign_keys::read(connection, self.existing).await?;
         let order = foreign_keys::order(self.plans, &keys)?;
         let missing: Vec<String> = self
@@ -75,17 +94,38 @@ impl Swap<'_> {
             .map_err(query("create the target schema"))?;
 
         self.alter(connection).await?;
-        let elapsed = self.replace(connection, &order).await?;
+        let before = outcome::counts(connection, &self.names(true)).await?;
+        let (elapsed, done) = self.replace(connection, &order, &triggers).await?;
         for (plan, existing) in self.plans.iter().zip(self.existing) {
             self.advance_sequences(connection, plan, existing.as_ref()).await?;
         }
+        // Deferred constraints and triggers speak up here. A trigger with work to come can't be altered.
+        connection
+            .batch_execute(&format!("set constraints all immediate; {switch_back}"))
+            .await
+            .map_err(query("check the target's deferred constraints"))?;
         for schema in self.schemas() {
             let of_schema = self.plans.iter().filter(|plan| plan.target.schema == *schema);
             loads::note(connection, self.request, schema, of_schema).await?;
         }
         let names = self.stagings.iter().map(|staging| &staging.table);
         staging::drop_all(connection, names, self.substitutes.values()).await?;
-        // Deferred constraints speak up here.
+        let existed: Vec<bool> = self.existing.iter().map(Option::is_some).collect();
+        let could_run = match self.triggers {
+            Triggers::On => &triggers[..],
+            Triggers::Off => &[],
+        };
+        let outcome = Outcome {
+            lake: self.lake,
+            plans: self.plans,
+            done: &done,
+            before: &before,
+            triggers: could_run,
+            of_staging: &of_staging,
+            existed: &existed,
+        };
+        // The last thing: whatever else could act has acted.
+        outcome.check(connection).await?;
         connection
             .batch_execute("commit")
             .await
@@ -93,13 +133,36 @@ impl Swap<'_> {
         Ok(elapsed)
     }
 
+    /// The tables' names for a statement, or those of what is to be renamed so.
+    fn names(&self, before: bool) -> Vec<String> {
+        let tables = self.plans.iter().zip(self.stagings);
+        let name = |(plan, staging): (&TablePlan, &Staging)| match before && staging.becomes_target {
+            true => staging.table.quoted(),
+            false => plan.target.quoted(),
+        };
+        tables.map(name).collect()
+    }
+
+    /// The triggers of the tables that are there.
+    async fn present_triggers(&self, connection: &Connection) -> Result<Vec<Trigger>> {
+        let triggers = acting::triggers(connection, &self.names(false)).await?;
+        let existed = |trigger: &Trigger| self.existing[trigger.place].is_some();
+        Ok(triggers.into_iter().filter(existed).collect())
+    }
+
     fn schemas(&self) -> impl Iterator<Item = &String> {
         let schemas: BTreeSet<&String> = self.plans.iter().map(|plan| &plan.target.schema).collect();
         schemas.into_iter()
     }
 
-    /// Keeps others from altering the tables, and makes sure that nobody has since the plan.
-    async fn lock(&self, connection: &Connection) -> Result<()> {
+    /// Keeps others from altering the tables, and makes sure that nobody has since the plan. Where triggers
+    /// are, also from writing into them: rows of others would look like theirs, and nobody but us may run
+    /// into triggers that are off.
+    async fn lock(&self, connection: &Connection, triggers: &[Trigger]) -> Result<()> {
+        let mode = match triggers.iter().any(Trigger::acts) {
+            true => "share row exclusive",
+            false => "row exclusive",
+        };
         let mut tables: Vec<(&TargetTable, String)> = self
             .plans
             .iter()
@@ -110,7 +173,7 @@ impl Swap<'_> {
         if !tables.is_empty() {
             let names: Vec<String> = tables.into_iter().map(|(_, name)| name).collect();
             connection
-                .batch_execute(&format!("lock table {} in row exclusive mode", names.join(", ")))
+                .batch_execute(&format!("lock table {} in {mode} mode", names.join(", ")))
                 .await
                 .map_err(lake_postgres::Error::query("lock the target's tables"))?;
         }
@@ -139,31 +202,50 @@ impl Swap<'_> {
         Ok(())
     }
 
-    async fn replace(&self, connection: &Connection, order: &Order) -> Result<Vec<u64>> {
+    /// Returns how long each table took, and what was done to it.
+    async fn replace(
+        &self,
+        connection: &Connection,
+        order: &Order,
+        triggers: &[Trigger],
+    ) -> Result<(Vec<u64>, Vec<Done>)> {
         let mut elapsed = vec![0; self.plans.len()];
+        let done = |((plan, existing), staging): ((&TablePlan, &Option<Existing>), &Staging)| Done {
+            inserted: if staging.becomes_target {
+                0
+            } else {
+                plan.table.entry.rows
+            },
+            deleted: existing.is_none().then_some(0),
+        };
+        let tables = self.plans.iter().zip(self.existing).zip(self.stagings);
+        let mut done: Vec<Done> = tables.map(done).collect();
         for group in order.deletes() {
             let started = Instant::now();
-            self.empty(connection, group).await?;
+            let deleted = self.empty(connection, group).await?;
+            if let [place] = group.places[..] {
+                done[place].deleted = Some(deleted);
+            }
             elapsed[group.places[0]] += started.elapsed().as_millis() as u64;
         }
         for group in &order.groups {
             let started = Instant::now();
-            self.fill(connection, group).await?;
+            self.fill(connection, group, triggers).await?;
             elapsed[group.places[0]] += started.elapsed().as_millis() as u64;
         }
-        Ok(elapsed)
+        Ok((elapsed, done))
     }
 
-    async fn empty(&self, connection: &Connection, group: &Group) -> Result<()> {
+    /// Returns how many rows of the last table it deleted.
+    async fn empty(&self, connection: &Connection, group: &Group) -> Result<u64> {
         let existing = |place: &usize| Some((&self.plans[*place], self.existing[*place].as_ref()?));
         let tables: Vec<_> = group.places.iter().filter_map(existing).collect();
-        let Some((plan, _)) = tables.first() else { return Ok(()) };
+        let Some((plan, _)) = tables.first() else { return Ok(0) };
         let sql = delete_all(&tables);
-        execute(connection, &plan.target, "the deletion of the old rows", &sql).await?;
-        Ok(())
+        execute(connection, &plan.target, "the deletion of the old rows", &sql).await
     }
 
-    async fn fill(&self, connection: &Connection, group: &Group) -> Result<()> {
+    async fn fill(&self, connection: &Connection, group: &Group, triggers: &[Trigger]) -> Result<()> {
         let filled: Vec<Filled<'_>> = group
             .places
             .iter()
@@ -211,12 +293,11 @@ impl Swap<'_> {
         for (Filled { plan, existing, .. }, found) in filled.iter().zip(counts) {
             let expected = plan.table.entry.rows;
             if found != expected {
-                return Err(Error::RowCount {
-                    table: plan.label(),
-                    expected,
-                    found,
-                    place: "were inserted (a trigger or a rule on the table?)",
-                });
+                let mismatch = Mismatch::Rows {
+                    lake: expected,
+                    target: found,
+                };
+                return Err(outcome::acted(connection, plan, mismatch, triggers.iter()).await?);
             }
             let key: Vec<String> = plan.primary_key().into_iter().map(quote_identifier).collect();
             if existing.is_none() && !key.is_empty() {

@@ -1,26 +1,14 @@
 //! Is the target's content the lake's day?
 //!
-//! Both sides are COPY streams of the same columns in the same codecs, and a digest that does not
-//! depend on the order of rows tells whether they hold the same (see `lake_postgres::copy::Digest`).
 //! The target is read in one snapshot, so a load under way shows as the old day or the new.
 
-use std::fmt;
-
-use lake_postgres::copy::{CopyDigest, Digest};
-use lake_postgres::{
-    CatalogColumn, ColumnCodec, Connection, Error as PgError, TypeCatalog, postgres_type_for, quote_identifier,
-};
-use lake_storage::{Lake, RunDate, SqlName};
+use lake_postgres::{Connection, Error as PgError, TypeCatalog};
+use lake_storage::{Lake, RunDate};
 use serde::Serialize;
 
-use crate::copy::CopyStream;
-use crate::declared_type::is_text;
-use crate::evolve;
-use crate::existing::{self, Existing};
-use crate::plan::{self, ColumnPlan, TablePlan};
+use crate::compare::{Mismatch, compare};
 use crate::selection::Selection;
-use crate::staging::native_codec;
-use crate::{Error, LoadRequest, Result, Target, TargetTable, loads};
+use crate::{LoadRequest, Result, Target, TargetTable, evolve, existing, loads, plan};
 
 /// What came of a comparison of the lake's day with the target.
 #[derive(Clone, Debug, Serialize)]
@@ -48,47 +36,6 @@ pub struct VerifiedTable {
     pub mismatch: Option<Mismatch>,
 }
 
-/// How a table of the target differs from the lake's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-#[non_exhaustive]
-pub enum Mismatch {
-    /// The target has no such table.
-    MissingTable,
-    /// Its columns are others.
-    Columns {
-        /// Each of them, ready to print.
-        differences: Vec<String>,
-    },
-    /// It has more rows or fewer.
-    Rows {
-        /// Rows of the lake's day.
-        lake: u64,
-        /// Rows of the target.
-        target: u64,
-    },
-    /// It has as many rows, of other content.
-    Content {
-        /// The columns whose values differ; none if the same values stand in other rows.
-        columns: Vec<String>,
-    },
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingTable => write!(f, "the target has no such table"),
-            Self::Columns { differences } => write!(f, "other columns: {}", differences.join("; ")),
-            Self::Rows { lake, target } => write!(f, "{lake} rows in the lake, {target} in the target"),
-            Self::Content { columns } if columns.is_empty() => write!(f, "the same values stand in other rows"),
-            Self::Content { columns } => {
-                let names: Vec<String> = columns.iter().map(|name| SqlName(name).to_string()).collect();
-                write!(f, "other values in {}", names.join(", "))
-            }
-        }
-    }
-}
-
 /// Compares the lake's day with the target, by rows and content, table by table, on one connection.
 ///
 /// # Errors
@@ -112,7 +59,17 @@ pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Resu
     for (plan, existing) in plans.iter_mut().zip(&existing) {
         let mismatch = match existing {
             None => Some(Mismatch::MissingTable),
-            Some(existing) => compare(lake, &connection, &catalog, plan, existing).await?,
+            Some(existing) => {
+                let differences = evolve::settle(plan, existing);
+                if differences.is_empty() {
+                    let columns = plan.columns.iter().collect();
+                    compare(lake, &connection, &catalog, (plan, columns), existing).await?
+                } else {
+                    Some(Mismatch::Columns {
+                        differences: differences.iter().map(ToString::to_string).collect(),
+                    })
+                }
+            }
         };
         tables.push(VerifiedTable {
             source: plan.table.source.clone(),
@@ -126,139 +83,5 @@ pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Resu
     Ok(VerifyReport {
         date: request.date,
         tables,
-    })
-}
-
-async fn compare(
-    lake: &Lake,
-    connection: &Connection,
-    catalog: &TypeCatalog,
-    plan: &mut TablePlan,
-    existing: &Existing,
-) -> Result<Option<Mismatch>> {
-    let differences = evolve::settle(plan, existing);
-    if !differences.is_empty() {
-        return Ok(Some(Mismatch::Columns {
-            differences: differences.iter().map(ToString::to_string).collect(),
-        }));
-    }
-    let mut selected = Vec::with_capacity(plan.columns.len());
-    let mut codecs = Vec::with_capacity(plan.columns.len());
-    for column in &plan.columns {
-        let Some(has) = existing.column(&column.name) else {
-            continue; // `differences` has named it
-        };
-        let (expression, codec) = comparable(catalog, column, has);
-        selected.push(expression);
-        codecs.push(codec);
-    }
-    let sql = format!(
-        "copy (select {} from {}) to stdout (format binary)",
-        selected.join(", "),
-        existing.itself(&plan.target)
-    );
-    let of_lake = lake_digest(
-        CopyStream::open(
-            plan,
-            lake.files(&plan.table.source, &plan.table.name, &plan.table.entry)?,
-            codecs.into_iter(),
-            lake.memory(),
-        ),
-        plan,
-    );
-    let of_target = target_digest(connection, &sql, plan);
-    let control = |sql: &'static str| async move {
-        let done = connection.batch_execute(sql).await;
-        done.map_err(PgError::query("mark a place in the transaction"))
-    };
-    control("savepoint compared").await?;
-    match futures::future::try_join(of_lake, of_target).await {
-        Ok((of_lake, of_target)) => Ok(mismatch(plan, &of_lake, &of_target)),
-        // A value of the target has no place in the lake's type.
-        Err(Error::Postgres(PgError::Query { source, .. }))
-            if source
-                .code()
-                .is_some_and(|code| code.code().starts_with(DATA_EXCEPTION)) =>
-        {
-            control("rollback to savepoint compared").await?;
-            let retyped = plan.columns.iter().filter(|c| c.target_type != c.type_name);
-            Ok(Some(Mismatch::Content {
-                columns: retyped.map(|column| column.name.clone()).collect(),
-            }))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// The class of the server's errors for values that a type can't hold.
-const DATA_EXCEPTION: &str = "22";
-
-/// What to select of the target so that it compares with the lake's column, and how it travels.
-fn comparable(catalog: &TypeCatalog, column: &ColumnPlan, has: &CatalogColumn) -> (String, ColumnCodec) {
-    let quoted = quote_identifier(&column.name);
-    let has_own_type = has.type_name == column.type_name;
-    let native = native_codec(catalog, &column.data_type, has);
-    match (native, postgres_type_for(&column.data_type)) {
-        (Some(codec), _) if has_own_type => (quoted, codec),
-        // In the lake's type: 1.50 of the lake may be 1.5000 in a target of more digits.
-        (_, Some((type_name, codec))) if !has_own_type && codec != ColumnCodec::Text => {
-            (format!("{quoted}::{type_name}"), codec)
-        }
-        (Some(codec), _) => (quoted, codec),
-        (None, _) => {
-            let own = if has_own_type || is_text(&has.type_name) {
-                quoted
-            } else {
-                format!("({quoted}::{})", column.type_name)
-            };
-            (catalog.as_text(&own, has.type_oid), ColumnCodec::Text)
-        }
-    }
-}
-
-async fn lake_digest(stream: CopyStream, plan: &TablePlan) -> Result<Digest> {
-    let columns = plan.columns.len();
-    let digest = tokio::task::spawn_blocking(move || -> Result<Digest> {
-        let mut digest = CopyDigest::new(columns);
-        for chunk in stream {
-            digest.feed(&chunk?.bytes)?;
-        }
-        Ok(digest.end()?)
-    });
-    digest.await.map_err(|source| Error::Reader {
-        table: plan.label(),
-        source,
-    })?
-}
-
-async fn target_digest(connection: &Connection, sql: &str, plan: &TablePlan) -> Result<Digest> {
-    let action = format!("read {} of the target", plan.target);
-    let mut stream = connection.copy_out(sql, &action).await?;
-    let mut digest = CopyDigest::new(plan.columns.len());
-    while let Some(rows) = stream.next().await? {
-        digest.feed(rows)?;
-    }
-    Ok(digest.end()?)
-}
-
-fn mismatch(plan: &TablePlan, lake: &Digest, target: &Digest) -> Option<Mismatch> {
-    if lake == target {
-        return None;
-    }
-    if lake.rows != target.rows {
-        return Some(Mismatch::Rows {
-            lake: lake.rows,
-            target: target.rows,
-        });
-    }
-    let sums = lake.column_sums.iter().zip(&target.column_sums);
-    Some(Mismatch::Content {
-        columns: plan
-            .columns
-            .iter()
-            .zip(sums)
-            .filter(|(_, (lake, target))| lake != target)
-            .map(|(column, _)| column.name.clone())
-            .collect(),
     })
 }

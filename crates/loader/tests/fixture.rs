@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema};
-use lake_loader::{Error, LoadReport, LoadRequest, SchemaRule, Target};
+use lake_loader::{Error, LoadReport, LoadRequest, SchemaRule, Target, Triggers};
 use lake_postgres::{METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, Timeouts};
 use lake_sandbox::PostgresServer;
 use lake_storage::{Coverage, Lake, Manifest, Relation, RunDate, RunId, TableWrite};
@@ -127,6 +127,7 @@ impl Fixture {
                 url,
                 timeouts: Timeouts::default(),
                 schema: SchemaRule::Fixed("public".into()),
+                triggers: Triggers::On,
             },
             database,
             _folder: folder,
