@@ -141,6 +141,7 @@ pub enum Command {
     Query(commands::query::Args),
     Status(commands::status::Args),
     Verify(commands::verify::Args),
+    Adopt(commands::adopt::Args),
     Demo(commands::demo::Args),
     Generate(commands::generate::Args),
     Completions(commands::completions::Args),

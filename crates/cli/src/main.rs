@@ -68,6 +68,7 @@ fn execute(cli: Cli, dotenv: Option<Dotenv>) -> anyhow::Result<()> {
             Command::Query(args) => commands::query::run(&global, &args).await,
             Command::Status(args) => commands::status::run(&global, &args).await,
             Command::Verify(args) => commands::verify::run(&global, &args).await,
+            Command::Adopt(args) => commands::adopt::run(&global, &args).await,
             Command::Demo(args) => commands::demo::run(&global, &args).await,
             Command::Completions(_) | Command::Generate(_) => Ok(()), // done above
         }

@@ -26,13 +26,14 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Reads the config and begins the record of a run.
-    pub fn begin(global: &Global, command: &str, date: RunDate) -> anyhow::Result<Self> {
-        Self::with_config(Config::read(&global.config)?, global, command, date)
+    pub async fn begin(global: &Global, command: &str, date: RunDate) -> anyhow::Result<Self> {
+        Self::with_config(Config::read(&global.config)?, global, command, date).await
     }
 
     /// Begins the record of a run of a config that is read already.
-    pub fn with_config(config: Config, global: &Global, command: &str, date: RunDate) -> anyhow::Result<Self> {
+    pub async fn with_config(config: Config, global: &Global, command: &str, date: RunDate) -> anyhow::Result<Self> {
         let lake = global.open_lake(&config)?;
+        lake.clear_leftovers().await?;
         let log = RunLog::begin(&lake, command, date)?;
         Ok(Self {
             config,

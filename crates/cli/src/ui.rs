@@ -27,6 +27,11 @@ pub fn init(global: &Global) {
         (false, 1) => "warn,lake=debug",
         (false, _) => "debug",
     };
+    // What Delta's libraries log as an error they return too: it is told once, at the end of its chain.
+    let level = match level {
+        "debug" => level.to_owned(),
+        level => format!("{level},deltalake_core=off,buoyant_kernel=off"),
+    };
     let filter = EnvFilter::try_from_env("LAKE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Stderr);
     match global.log_format {

@@ -5,10 +5,13 @@
     reason = "a test that can't go on fails, and one with a seed says which"
 )]
 
+mod at_once;
 mod bad_rows;
 mod commands;
 mod damage;
 mod exit_statuses;
+#[cfg(target_os = "linux")] // elsewhere a library is put before another in another way
+mod fault_sweep;
 mod kill;
 mod kill_retyping;
 #[cfg(target_os = "linux")] // elsewhere the system does not tell a process's peak

@@ -143,7 +143,7 @@ impl Lake {
             if !audit.tables.is_empty() && !audit.tables.iter().any(is_wanted) {
                 continue;
             }
-            for file in self.files(source, table, entry)? {
+            for file in self.named_files(source, table, entry)? {
                 report.files += 1;
                 report.bytes += file.bytes;
                 report.files_without_hashes += u64::from(!file.has_hashes());

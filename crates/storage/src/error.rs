@@ -59,13 +59,65 @@ pub enum Error {
         /// The cause.
         source: parquet::errors::ParquetError,
     },
-    /// A commit to a Delta table failed.
-    #[error("cannot commit to the Delta table {}", path.display())]
+    /// A Delta table's log could not be read or written.
+    #[error("cannot use the Delta table {}", path.display())]
     Delta {
         /// The table's folder.
         path: PathBuf,
         /// The cause.
         source: Box<deltalake::DeltaTableError>,
+    },
+    /// A damaged log entry that a manifest names.
+    #[error(
+        "{} is empty or cut off, and the manifest of {date} names it: move it away, and run \
+         `lake adopt --date {date}`, which writes it anew", path.display()
+    )]
+    TornEntry {
+        /// The entry.
+        path: PathBuf,
+        /// The day.
+        date: RunDate,
+    },
+    /// A day that another tool has changed in the Delta table.
+    #[error(
+        "table {}: another tool changed its day {date} in the Delta table: `{command}` brings lake's manifest \
+         up to date, and what was deleted stays deleted",
+        SqlName(table)
+    )]
+    OtherTool {
+        /// The table.
+        table: String,
+        /// The day.
+        date: RunDate,
+        /// What mends it.
+        command: String,
+    },
+    /// A file of a day that is no longer there.
+    #[error(
+        "table {}: {} is gone, which its day {date} has rows in; a vacuum by another tool removes files: `{command}` \
+         makes the day anew", SqlName(table), path.display()
+    )]
+    FileGone {
+        /// The table.
+        table: String,
+        /// The day.
+        date: RunDate,
+        /// The file.
+        path: PathBuf,
+        /// What mends it.
+        command: String,
+    },
+    /// A day with rows that another tool has only marked as deleted.
+    #[error(
+        "table {}: another tool marked rows of {date} as deleted without rewriting their files (deletion vectors): \
+         let it rewrite them (in Spark `reorg table … apply (purge)`), then run this again",
+        SqlName(table)
+    )]
+    DeletionVectors {
+        /// The table.
+        table: String,
+        /// The day.
+        date: RunDate,
     },
     /// A run's record is not what this version writes.
     #[error(
@@ -113,6 +165,15 @@ pub enum Error {
     ColumnType {
         /// The column with both types.
         change: Box<ColumnChange>,
+    },
+    /// Another run changed a table's columns while this one wrote a day of it.
+    #[error(
+        "table {}: another run gave its columns other types meanwhile: run this again",
+        SqlName(table)
+    )]
+    ColumnsChanged {
+        /// The table.
+        table: String,
     },
     /// Columns that changed where the config allows no change.
     #[error(

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::disk;
-use crate::lock::{Acquired, FileLock};
+use crate::lock::{Acquired, CLEARING, FileLock};
 use crate::name::{decode_segment, encode_segment};
-use crate::schema::EXTRACT_DATE;
-use crate::{
-    BatchReader, Error, Manifest, Memory, Origin, ReadGuard, Result, RunDate, RunId, SchemaChange, StoredFile,
-    TableEntry,
-};
+use crate::other_tools::KnownLogs;
+use crate::{BatchReader, Error, Manifest, Memory, ReadGuard, Result, RunDate, RunId, SchemaChange, TableEntry};
+
+/// How long a run waits for another that clears up after a killed one.
+const CLEARING_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A lake on the local disk.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ pub struct Lake {
     root: PathBuf,
     schema_change: SchemaChange,
     memory: Memory,
+    known_logs: KnownLogs,
 }
 
 impl Lake {
@@ -30,6 +32,7 @@ impl Lake {
             root: disk::resolve(root)?,
             schema_change: SchemaChange::default(),
             memory: Memory::default(),
+            known_logs: KnownLogs::default(),
         })
     }
 
@@ -46,6 +49,10 @@ impl Lake {
     /// The memory of whoever reads and writes the lake.
     pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    pub(crate) fn known_logs(&self) -> &KnownLogs {
+        &self.known_logs
     }
 
     /// What runs may change about the columns of tables.
@@ -149,36 +156,10 @@ impl Lake {
         Ok(names.iter().filter_map(date).collect())
     }
 
-    /// The files of a table's day, in the order of the source's rows.
-    ///
-    /// # Errors
-    /// [`Error::NameTooLong`].
-    pub fn files(&self, source: &str, table: &str, entry: &TableEntry) -> Result<Vec<StoredFile>> {
-        let dir = self.table_dir(source, table)?;
-        let files = entry.files.iter().map(|file| {
-            let partition = file.path.split('/').next().unwrap_or_default();
-            let date = partition
-                .strip_prefix(EXTRACT_DATE)
-                .and_then(|date| date.strip_prefix('='));
-            StoredFile {
-                path: dir.join(&file.path),
-                rows: file.rows,
-                bytes: file.bytes,
-                footer: file.footer,
-                origin: Some(Origin {
-                    source: source.into(),
-                    table: table.into(),
-                    date: date.and_then(|date| date.parse().ok()),
-                }),
-            }
-        });
-        Ok(files.collect())
-    }
-
     /// A table's day as batches, in the order of the source's rows.
     ///
     /// # Errors
-    /// [`Error::NameTooLong`]; reading errors come with the batches.
+    /// Those of [`Lake::files`]; reading errors come with the batches.
     pub fn batches(&self, source: &str, table: &str, entry: &TableEntry) -> Result<BatchReader> {
         Ok(BatchReader::new(self.files(source, table, entry)?, &self.memory))
     }
@@ -226,19 +207,28 @@ impl Lake {
         self.root.join("_locks").join("_runs").join(format!("{run}.lock"))
     }
 
+    pub(crate) fn day_lock_path(&self, source: &str, date: RunDate) -> Result<PathBuf> {
+        let locks = self.root.join("_locks").join(encode_segment(source)?);
+        Ok(locks.join(format!("{date}.lock")))
+    }
+
     pub(crate) fn lock_day(&self, source: &str, date: RunDate, command: &str) -> Result<FileLock> {
-        let path = self
-            .root
-            .join("_locks")
-            .join(encode_segment(source)?)
-            .join(format!("{date}.lock"));
-        match FileLock::acquire(&path, command)? {
-            Acquired::Ours(lock) => Ok(lock),
-            Acquired::HeldBy(holder) => Err(Error::Locked {
-                source_name: source.into(),
-                date,
-                holder,
-            }),
+        let path = self.day_lock_path(source, date)?;
+        let patience = Instant::now() + CLEARING_PATIENCE;
+        loop {
+            match FileLock::acquire(&path, command)? {
+                Acquired::Ours(lock) => return Ok(lock),
+                Acquired::HeldBy(holder) if holder.command == CLEARING && Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Acquired::HeldBy(holder) => {
+                    return Err(Error::Locked {
+                        source_name: source.into(),
+                        date,
+                        holder,
+                    });
+                }
+            }
         }
     }
 }

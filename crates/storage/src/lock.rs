@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Local};
@@ -48,8 +49,13 @@ impl fmt::Display for Holder {
 #[derive(Debug)]
 pub(crate) struct FileLock {
     path: PathBuf,
+    /// The file stays, as that of a killed holder does.
+    stays: AtomicBool,
     _file: File,
 }
+
+/// What a holder says that only clears up after others, and is soon done.
+pub(crate) const CLEARING: &str = "clearing up after a killed run";
 
 /// What came of asking for a lock.
 pub(crate) enum Acquired {
@@ -97,9 +103,19 @@ impl FileLock {
                 .map_err(disk::io("write the lock", path))?;
             return Ok(Acquired::Ours(Self {
                 path: path.into(),
+                stays: AtomicBool::new(false),
                 _file: file,
             }));
         }
+    }
+
+    /// Says whether the file stays behind, because there is something to look after.
+    pub(crate) fn keep_file(&self, stays: bool) {
+        self.stays.store(stays, Ordering::Relaxed);
+    }
+
+    pub(crate) fn keeps_file(&self) -> bool {
+        self.stays.load(Ordering::Relaxed)
     }
 
     /// Tells whether a living process holds the lock.
@@ -162,7 +178,9 @@ fn open_readers(path: &Path) -> Result<File> {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path); // while still held, see `acquire`
+        if !self.keeps_file() {
+            let _ = fs::remove_file(&self.path); // while still held, see `acquire`
+        }
     }
 }
 

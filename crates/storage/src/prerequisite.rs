@@ -47,12 +47,21 @@ impl MissingStep {
     /// The command that mends it, as a shell takes it.
     pub fn command(&self) -> String {
         let flag = if self.step == "extract" { "source" } else { "query" };
-        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let name = match self.name.chars().all(is_plain) && !self.name.starts_with('-') {
-            true => self.name.clone(),
-            false => format!("'{}'", self.name.replace('\'', r"'\''")),
-        };
-        format!("lake {} --date {} --{flag} {name}", self.step, self.date)
+        format!(
+            "lake {} --date {} --{flag} {}",
+            self.step,
+            self.date,
+            shell_word(&self.name)
+        )
+    }
+}
+
+/// A name as a shell takes it.
+pub(crate) fn shell_word(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    match name.chars().all(is_plain) && !name.starts_with('-') {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', r"'\''")),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Writing a source's day and making it visible.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use chrono::Utc;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 
+use crate::delta_log::DeltaLog;
 use crate::disk;
 use crate::lock::{FileLock, without_readers};
 use crate::manifest::FORMAT;
@@ -20,7 +22,30 @@ use crate::{
 };
 
 /// Tables opened or committed at the same time; each waits for the disk most of the while.
-pub(crate) const TABLES_AT_ONCE: usize = 8;
+const TABLES_AT_ONCE: usize = 8;
+
+/// Does a job for each item, some at the same time; the results are in the items' order. After a
+/// failure no more are begun, and those under way come to their end: the Delta library panics, on a
+/// thread of its own, where it is left halfway.
+pub(crate) async fn some_at_once<I: IntoIterator, R, F: Future<Output = Result<R>>>(
+    items: I,
+    job: impl Fn(I::Item) -> F,
+) -> Result<Vec<R>> {
+    let has_failed = AtomicBool::new(false);
+    let jobs = items.into_iter().map(|item| {
+        let (has_failed, job) = (&has_failed, job(item));
+        async move {
+            if has_failed.load(Ordering::Relaxed) {
+                return None;
+            }
+            let result = job.await;
+            has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            Some(result)
+        }
+    });
+    let results: Vec<_> = futures::stream::iter(jobs).buffered(TABLES_AT_ONCE).collect().await;
+    results.into_iter().flatten().collect()
+}
 
 /// Which of a source's tables a run writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +92,7 @@ pub struct DayWriter {
     pub(crate) run: RunId,
     pub(crate) command: String,
     pub(crate) staging: PathBuf,
-    _lock: FileLock,
+    pub(crate) lock: FileLock,
 }
 
 impl Lake {
@@ -79,20 +104,31 @@ impl Lake {
     pub fn begin_day(&self, source: &str, date: RunDate, run: &RunId, command: &str) -> Result<DayWriter> {
         self.check_path()?;
         let lock = self.lock_day(source, date, command)?;
-        let staging = self.staging_dir(source, date)?;
-        disk::refuse_links(&staging)?;
         for complete in [true, false] {
             disk::refuse_links(&self.manifest_path(source, date, complete)?)?; // not only once all is committed
         }
-        disk::remove_if_exists(&staging)?;
+        let day = self.day_writer(source, date, run, command, lock)?;
+        disk::refuse_links(&day.staging)?;
+        disk::remove_if_exists(&day.staging)?;
+        Ok(day)
+    }
+
+    pub(crate) fn day_writer(
+        &self,
+        source: &str,
+        date: RunDate,
+        run: &RunId,
+        command: &str,
+        lock: FileLock,
+    ) -> Result<DayWriter> {
         Ok(DayWriter {
             lake: self.clone(),
             source: source.into(),
             date,
             run: run.clone(),
             command: command.into(),
-            staging,
-            _lock: lock,
+            staging: self.staging_dir(source, date)?,
+            lock,
         })
     }
 }
@@ -124,7 +160,15 @@ impl DayWriter {
     /// [`Error::Frozen`] for columns that changed: nothing has changed then. [`Error::Delta`] and
     /// [`Error::Io`] come when some tables may have been committed; the earlier manifest, and its files,
     /// are as they were.
-    pub async fn publish(self, mut tables: Vec<TableWrite>, coverage: Coverage) -> Result<Manifest> {
+    pub async fn publish(self, tables: Vec<TableWrite>, coverage: Coverage) -> Result<Manifest> {
+        let published = self.publish_all(tables, coverage).await;
+        if published.is_err() && self.lock.keeps_file() {
+            let _ = self.take_back().await; // else the next run does it
+        }
+        published
+    }
+
+    async fn publish_all(&self, mut tables: Vec<TableWrite>, coverage: Coverage) -> Result<Manifest> {
         for table in &tables {
             check_columns(&SqlName(&table.name).to_string(), &table.schema)?;
             let written = table.files.iter().map(|file| file.rows).sum();
@@ -168,11 +212,9 @@ impl DayWriter {
             let other_days = retyped.days.remove(&table.name).unwrap_or_default();
             (table, joining, other_days)
         });
-        let entries: Vec<(String, TableEntry)> = futures::stream::iter(joining.collect::<Vec<_>>())
-            .map(|(table, joining, other_days)| self.publish_table(table, joining, other_days))
-            .buffer_unordered(TABLES_AT_ONCE)
-            .try_collect()
-            .await?;
+        self.lock.keep_file(true); // for whoever finds it, should this run stop before the end
+        let publish = |(table, joining, other_days)| self.publish_table(table, joining, other_days);
+        let entries = some_at_once(joining.collect::<Vec<_>>(), publish).await?;
         manifest.tables.extend(entries);
 
         // A table that has a folder for the day and is none of the day's leaves Delta too: the day
@@ -183,27 +225,32 @@ impl DayWriter {
             .filter(|name| !manifest.tables.contains_key(name))
             .collect();
         for name in &gone {
-            let folder = self.lake.table_dir(&self.source, name)?;
-            let table = commit::Table::open(folder, name).await?;
             let nothing = BTreeMap::from([(self.date, Vec::new())]);
-            table.replace(None, &nothing, &self.run).await?;
+            self.delta_table(name).await?.replace(None, &nothing, &self.run).await?;
         }
 
         self.write_manifest(&manifest)?;
+        let names = tables.iter().map(|table| &table.name).chain(&gone);
+        self.remove_unread(names, &manifest).await?;
+        Ok(manifest)
+    }
+
+    /// Deletes what tables had before, if nobody reads it any more.
+    pub(crate) async fn remove_unread(&self, names: impl Iterator<Item = &String>, manifest: &Manifest) -> Result<()> {
         match without_readers(&self.lake.readers_path(&self.source)?).await? {
             Some(_lock) => {
-                for name in tables.iter().map(|t| &t.name).chain(&gone) {
+                for name in names {
                     self.remove_superseded(name, self.date, manifest.tables.get(name))?;
                     self.end_retyping(name, &self.lake.table_dir(&self.source, name)?)?;
                 }
+                self.lock.keep_file(false);
             }
             None => tracing::warn!(
-                "{} is still being read as it was: the files that this run replaced go with the next run of {}",
-                self.source,
-                self.date
+                "{} is still being read as it was: the files that this run replaced go with the next run",
+                self.source
             ),
         }
-        Ok(manifest)
+        Ok(())
     }
 
     async fn publish_table(
@@ -212,14 +259,9 @@ impl DayWriter {
         joining: Joining,
         mut days: BTreeMap<RunDate, Vec<DataFile>>,
     ) -> Result<(String, TableEntry)> {
-        let folder = joining.delta.folder().to_owned();
         let files = self.move_into_place(table)?;
         days.insert(self.date, files.clone());
         let version = joining.delta.replace(Some(&joining.columns), &days, &self.run).await?;
-        let log = folder.join("_delta_log");
-        disk::sync(&log.join(format!("{version:020}.json")))?;
-        disk::sync(&log)?;
-        disk::sync(&folder)?;
         let entry = TableEntry {
             delta_version: version,
             rows: table.rows,
@@ -234,8 +276,37 @@ impl DayWriter {
         Ok((table.name.clone(), entry))
     }
 
+    /// A table's log, with the files that it has of the day.
+    pub(crate) async fn delta_table(&self, name: &str) -> Result<commit::Table> {
+        let folder = self.lake.table_dir(&self.source, name)?;
+        self.recover_log(name, &folder)?;
+        let days = BTreeSet::from([self.date]);
+        match commit::Table::open(folder.clone(), name, &self.staging, &days).await {
+            Err(Error::Delta { .. }) if DeltaLog::list(&folder)?.set_aside_torn_checkpoints()? => {
+                commit::Table::open(folder, name, &self.staging, &days).await
+            }
+            opened => opened,
+        }
+    }
+
+    /// Sets aside a torn entry at the end of a table's log.
+    fn recover_log(&self, name: &str, folder: &Path) -> Result<()> {
+        let only = BTreeSet::from([name.to_owned()]);
+        let named = |version| {
+            for date in self.lake.all_days(&self.source)? {
+                let manifest = self.lake.manifest_of_tables(&self.source, date, &only)?;
+                let entry = manifest.as_ref().and_then(|manifest| manifest.tables.get(name));
+                if entry.is_some_and(|entry| entry.delta_version == version) {
+                    return Ok(Some(date));
+                }
+            }
+            Ok(None)
+        };
+        DeltaLog::list(folder)?.set_aside_torn_entries(named)
+    }
+
     /// The tables that have a folder for the day, whatever is in it.
-    fn tables_with_the_day(&self) -> Result<Vec<String>> {
+    pub(crate) fn tables_with_the_day(&self) -> Result<Vec<String>> {
         let source = self.lake.root().join(encode_segment(&self.source)?);
         let partition = format!("{EXTRACT_DATE}={}", self.date);
         let names = disk::list(&source)?.into_iter();

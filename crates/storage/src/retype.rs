@@ -18,13 +18,12 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
-use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::disk::{self, io};
 use crate::evolution::{self, Evolution, SchemaChange, in_types_of};
 use crate::lock::FileLock;
 use crate::name::encode_segment;
-use crate::publish::TABLES_AT_ONCE;
+use crate::publish::some_at_once;
 use crate::schema::EXTRACT_DATE;
 use crate::{
     BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, Memory, RESULTS, Result, RunDate, StoredFile,
@@ -32,7 +31,7 @@ use crate::{
 };
 
 /// In a table's folder while days of it are being rewritten.
-const MARK: &str = "_retyping";
+pub(crate) const MARK: &str = "_retyping";
 
 /// A table that is about to get a day.
 pub(crate) struct Joining {
@@ -53,14 +52,7 @@ pub(crate) struct Retyped {
 impl DayWriter {
     /// Reads the tables' logs and says what their columns will be. Changes nothing.
     pub(crate) async fn join(&self, tables: &[TableWrite]) -> Result<Vec<Joining>> {
-        let opened: Vec<commit::Table> = futures::stream::iter(tables)
-            .map(|table| async {
-                let folder = self.lake.table_dir(&self.source, &table.name)?;
-                commit::Table::open(folder, &table.name).await
-            })
-            .buffered(TABLES_AT_ONCE)
-            .try_collect()
-            .await?;
+        let opened = some_at_once(tables, |table| self.delta_table(&table.name)).await?;
         let mut changes = Vec::new();
         let joining: Result<Vec<Joining>> = tables
             .iter()
@@ -103,7 +95,7 @@ impl DayWriter {
             columns,
             retypes: false,
         };
-        let Some(of_table) = &delta.columns else {
+        let Some(of_table) = delta.columns() else {
             return Ok(fresh(delta, of_day));
         };
         let first = evolution::evolve(&table.name, of_table, &of_day);
@@ -114,12 +106,21 @@ impl DayWriter {
             let columns = evolution.schema.clone();
             return Ok(fresh(delta, columns));
         }
-        let others = self.other_days(&table.name)?;
-        let Some((_, latest)) = others.last() else {
+        let Some(latest) = self.latest_other_day(&table.name)? else {
             // The table's only day replaces its columns too.
             return Ok(fresh(delta, of_day));
         };
         let latest = latest.arrow_schema(&table.name)?;
+        // A column that went long ago is no news.
+        let is_news = |change: &ColumnChange| change.has.is_some() || latest.column_with_name(&change.column).is_some();
+        if let Ok(evolution) = &first
+            && !evolution.changes.iter().any(is_news)
+            && !was_interrupted
+        {
+            let columns = evolution.schema.clone();
+            return Ok(fresh(delta, columns));
+        }
+        let others = self.other_days(&table.name)?;
         let days: Vec<RunDate> = others.iter().map(|(date, _)| *date).collect();
         let mut evolution = first.map_err(|error| on_days(error, &days))?;
         if was_interrupted {
@@ -129,8 +130,6 @@ impl DayWriter {
                 evolution.schema = schema;
             }
         }
-        // A column that went long ago is no news.
-        let is_news = |change: &ColumnChange| change.has.is_some() || latest.column_with_name(&change.column).is_some();
         for change in evolution.changes.iter().filter(|change| is_news(change)) {
             changes.push(ColumnChange {
                 days: days.clone(),
@@ -144,7 +143,19 @@ impl DayWriter {
         })
     }
 
-    /// What a table is on the source's other days.
+    /// What a table is on the latest of the source's other days.
+    fn latest_other_day(&self, table: &str) -> Result<Option<TableEntry>> {
+        let only = BTreeSet::from([table.to_owned()]);
+        for date in self.other_dates()?.into_iter().rev() {
+            let manifest = self.lake.manifest_of_tables(&self.source, date, &only)?;
+            if let Some(entry) = manifest.and_then(|mut manifest| manifest.tables.remove(table)) {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a table is on all of the source's other days.
     fn other_days(&self, table: &str) -> Result<Vec<(RunDate, TableEntry)>> {
         let only = BTreeSet::from([table.to_owned()]);
         let mut days = Vec::new();
@@ -293,7 +304,7 @@ fn on_days(error: Error, days: &[RunDate]) -> Error {
 }
 
 /// Writes a file's rows anew, in their order, with the columns' types of `schema`.
-fn rewrite(from: &StoredFile, to: &Path, schema: &SchemaRef, memory: &Memory) -> Result<WrittenFile> {
+pub(crate) fn rewrite(from: &StoredFile, to: &Path, schema: &SchemaRef, memory: &Memory) -> Result<WrittenFile> {
     let mut writer = FileWriter::create(to, schema, memory)?;
     for batch in BatchReader::new(vec![from.clone()], memory) {
         let batch = cast(&batch?, schema).map_err(|(field, source)| Error::Retype {

@@ -131,6 +131,25 @@ impl StoredFile {
         self.footer.is_some()
     }
 
+    /// A file that another tool has written: of it nothing is known but what it says itself.
+    pub(crate) fn of_other_tool(path: PathBuf, origin: Origin) -> Result<Self> {
+        let file = disk::open_to_read(&path)?;
+        let bytes = file.metadata().map_err(disk::io("read", &path))?.len();
+        let mut stored = Self {
+            path,
+            rows: 0,
+            bytes,
+            footer: None,
+            origin: Some(origin),
+        };
+        let metadata = stored.decode(|| {
+            let parsed = ParquetMetaDataReader::new().parse_and_finish(&file);
+            parsed.map_err(|error| stored.undecodable(&error))
+        })?;
+        stored.rows = metadata.file_metadata().num_rows().cast_unsigned();
+        Ok(stored)
+    }
+
     /// Opens the file and checks its size and its footer.
     ///
     /// # Errors

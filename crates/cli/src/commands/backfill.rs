@@ -116,7 +116,11 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
 }
 
 async fn run_day(global: &Global, date: RunDate) -> anyhow::Result<()> {
-    Pipeline::begin(global, "lake backfill", date)?.run().await.map(drop)
+    Pipeline::begin(global, "lake backfill", date)
+        .await?
+        .run()
+        .await
+        .map(drop)
 }
 
 fn outcome(date: RunDate, outcome: &'static str, error: Option<String>) -> Outcome {

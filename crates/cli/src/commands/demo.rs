@@ -41,7 +41,8 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         jobs: Some(1), // an embedded server takes one connection
         ..global.clone()
     };
-    let report = Pipeline::with_config(config, &global, "lake demo", args.date)?
+    let report = Pipeline::with_config(config, &global, "lake demo", args.date)
+        .await?
         .run()
         .await?;
 

@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
-    let mut pipeline = Pipeline::begin(global, "lake export", args.day.date)?;
+    let mut pipeline = Pipeline::begin(global, "lake export", args.day.date).await?;
     let report = pipeline.export(&args.queries, &args.formats).await?;
     if args.json.json {
         print_json(&report)?;

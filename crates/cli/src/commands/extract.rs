@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
-    let mut pipeline = Pipeline::begin(global, "lake extract", args.day.date)?;
+    let mut pipeline = Pipeline::begin(global, "lake extract", args.day.date).await?;
     let reports = pipeline.extract(&args.sources, &args.tables).await?;
     if args.json.json {
         print_json(&reports)?;

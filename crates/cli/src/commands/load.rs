@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
-    let mut pipeline = Pipeline::begin(global, "lake load", args.day.date)?;
+    let mut pipeline = Pipeline::begin(global, "lake load", args.day.date).await?;
     let report = pipeline.load(&args.tables).await?;
     if args.json.json {
         print_json(&report)?;

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, its function, the report it prints.
 
+pub mod adopt;
 pub mod backfill;
 pub mod check;
 pub mod completions;

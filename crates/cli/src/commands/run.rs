@@ -14,7 +14,7 @@ pub struct Args {
 }
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
-    let mut pipeline = Pipeline::begin(global, "lake run", args.day.date)?;
+    let mut pipeline = Pipeline::begin(global, "lake run", args.day.date).await?;
     let report = pipeline.run().await?;
     if args.json.json {
         print_json(&report)?;

@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
-    let mut pipeline = Pipeline::begin(global, "lake transform", args.day.date)?;
+    let mut pipeline = Pipeline::begin(global, "lake transform", args.day.date).await?;
     let report = pipeline.transform(&args.queries).await?;
     if args.json.json {
         print_json(&report)?;
