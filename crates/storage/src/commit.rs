@@ -22,9 +22,9 @@ use object_store::local::LocalFileSystem;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::disk;
 use crate::delta_log::{self, DeltaLog, Others};
 use crate::delta_store::DeltaStore;
+use crate::disk;
 use crate::schema::{EXTRACT_DATE, to_kernel};
 use crate::{DataFile, Error, Lake, Result, RunDate, RunId, evolution};
 

@@ -138,15 +138,16 @@ impl Lake {
             });
         }
         let files = self.named_files(source, table, entry)?;
-        match files.iter().find(|file| !file.path.exists()) {
-            None => Ok(files),
-            Some(gone) => Err(Error::FileGone {
-                table: table.into(),
-                date,
-                path: gone.path.clone(),
-                command: self.command_for_gone(&folder, source, table, date, entry)?,
-            }),
-        }
+        let Some(gone) = files.iter().find(|file| !file.path.exists()) else {
+            return Ok(files);
+        };
+        disk::refuse_links(&gone.path)?; // it may be there, at the end of one that leads nowhere
+        Err(Error::FileGone {
+            table: table.into(),
+            date,
+            path: gone.path.clone(),
+            command: self.command_for_gone(&folder, source, table, date, entry)?,
+        })
     }
 
     /// The files that a manifest names, whatever has become of them.
