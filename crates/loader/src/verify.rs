@@ -39,7 +39,7 @@ pub struct VerifiedTable {
 /// Compares the lake's day with the target, by rows and content, table by table, on one connection.
 ///
 /// # Errors
-/// Any [`Error`] that keeps a comparison from being made; what it finds is in the report.
+/// Any [`Error`](crate::Error) that keeps a comparison from being made; what it finds is in the report.
 #[tracing::instrument(skip_all, fields(date = %request.date))]
 pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Result<VerifyReport> {
     let selection = Selection::read(lake, request)?;
