@@ -41,6 +41,18 @@ struct DayFiles {
     has_deleted_rows: bool,
 }
 
+impl DayFiles {
+    /// Whether the rows are still those of the files that the day's manifest names.
+    fn has_rows_of(&self, entry: &TableEntry, date: RunDate, folder: &Path) -> Result<bool> {
+        let is_same =
+            self.paths.len() == entry.files.len() && entry.files.iter().all(|file| self.paths.contains(&file.path));
+        if is_same || self.has_deleted_rows {
+            return Ok(!self.has_deleted_rows);
+        }
+        DeltaLog::list(folder)?.keeps_rows(entry.delta_version + 1, date)
+    }
+}
+
 /// A table's day that was brought up to date.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Adopted {
@@ -130,14 +142,19 @@ impl Lake {
         let Some(date) = day_of(entry) else {
             return Ok(Vec::new());
         };
-        if !self.has_day_as(&folder, table, date, entry)? {
+        let files = self.named_files(source, table, entry)?;
+        let Some(known) = self.changed_since(&folder, entry)? else {
+            return Ok(files);
+        };
+        let nothing = DayFiles::default();
+        let day = known.files(&folder, table)?.get(&date).unwrap_or(&nothing);
+        if !day.has_rows_of(entry, date, &folder)? {
             return Err(Error::OtherTool {
                 table: table.into(),
                 date,
                 command: adopt_command(source, table, date),
             });
         }
-        let files = self.named_files(source, table, entry)?;
         let Some(gone) = files.iter().find(|file| !file.path.exists()) else {
             return Ok(files);
         };
@@ -146,7 +163,12 @@ impl Lake {
             table: table.into(),
             date,
             path: gone.path.clone(),
-            command: self.command_for_gone(&folder, source, table, date, entry)?,
+            // The other tool may have put the file's rows into others.
+            command: if day.paths.is_empty() {
+                self.remake_command(source, table, date)
+            } else {
+                adopt_command(source, table, date)
+            },
         })
     }
 
@@ -167,47 +189,15 @@ impl Lake {
         Ok(files.collect())
     }
 
-    /// Whether the rows of a day are still those that its manifest names.
-    fn has_day_as(&self, folder: &Path, table: &str, date: RunDate, entry: &TableEntry) -> Result<bool> {
+    /// What is known of a table's log, if another tool has committed since the day was written.
+    fn changed_since(&self, folder: &Path, entry: &TableEntry) -> Result<Option<Arc<Known>>> {
         // The usual case by two looks at the disk: nothing was committed since.
         let is_there = |version| DeltaLog::entry_path_in(folder, version).exists();
         if is_there(entry.delta_version) && !is_there(entry.delta_version + 1) {
-            return Ok(true);
+            return Ok(None);
         }
         let known = self.known_logs().of(folder)?;
-        if known.others <= Some(entry.delta_version) {
-            return Ok(true);
-        }
-        let nothing = DayFiles::default();
-        let has = known.files(folder, table)?.get(&date).unwrap_or(&nothing);
-        let is_same =
-            has.paths.len() == entry.files.len() && entry.files.iter().all(|file| has.paths.contains(&file.path));
-        if is_same || has.has_deleted_rows {
-            return Ok(!has.has_deleted_rows);
-        }
-        DeltaLog::list(folder)?.keeps_rows(entry.delta_version + 1, date)
-    }
-
-    /// Another tool may have put the rows of a missing file into others.
-    fn command_for_gone(
-        &self,
-        folder: &Path,
-        source: &str,
-        table: &str,
-        date: RunDate,
-        entry: &TableEntry,
-    ) -> Result<String> {
-        let known = self.known_logs().of(folder)?;
-        let is_compacted = known.others > Some(entry.delta_version);
-        if is_compacted
-            && known
-                .files(folder, table)?
-                .get(&date)
-                .is_some_and(|day| !day.paths.is_empty())
-        {
-            return Ok(adopt_command(source, table, date));
-        }
-        Ok(self.remake_command(source, table, date))
+        Ok((known.others > Some(entry.delta_version)).then_some(known))
     }
 
     fn remake_command(&self, source: &str, table: &str, date: RunDate) -> String {

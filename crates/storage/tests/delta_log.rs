@@ -147,9 +147,11 @@ async fn a_file_that_is_gone_is_told_with_the_command_that_makes_it_anew() {
             .join(path_of(&lake, "orders", DAY)),
     )
     .unwrap();
-    let error = read(&lake, DAY).unwrap_err().to_string();
+    let manifest = lake.manifest("shop", day(DAY)).unwrap().unwrap();
+    let mut batches = lake.batches("shop", "orders", &manifest.tables["orders"]).unwrap();
+    let error = batches.next().unwrap().unwrap_err().to_string();
     assert!(
-        error.contains("`lake extract --date 2026-01-01 --source shop`"),
+        error.contains("lake extract --date 2026-01-01 --source shop"),
         "{error}"
     );
 }
