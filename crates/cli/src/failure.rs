@@ -62,7 +62,8 @@ pub fn status(error: &anyhow::Error) -> Status {
                 lake_loader::Error::NoMatch { .. }
                 | lake_loader::Error::Ambiguous { .. }
                 | lake_loader::Error::SameTarget { .. }
-                | lake_loader::Error::SchemaRule { .. },
+                | lake_loader::Error::SchemaRule { .. }
+                | lake_loader::Error::TargetIsSource { .. },
             ) => return Status::Usage,
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use lake_extractor::{ExtractReport, Quarantined};
-use lake_loader::{LoadReport, LoadRequest};
+use lake_loader::{LoadReport, LoadRequest, Origin};
 use lake_query::{Export, ExportReport, Format, SavedQuery, Transform, TransformEvent, TransformReport};
 use lake_storage::{Lake, RESULTS, RunDate, RunId, RunLog, SqlName, StepStatus};
 
@@ -191,6 +191,7 @@ impl Pipeline {
         let request = LoadRequest {
             date: self.date,
             sources: self.config.source_names(),
+            origins: origins(&self.config),
             queries: self.config.query_names(),
             tables: tables.to_vec(),
             jobs: self.lake.memory().workers(),
@@ -383,6 +384,20 @@ pub fn target(config: &Config) -> anyhow::Result<lake_loader::Target> {
             false => lake_loader::Triggers::Off,
         },
     })
+}
+
+/// The Postgres sources of a config, also those whose secrets are not at hand.
+pub fn origins(config: &Config) -> Vec<Origin> {
+    let origin = |source: String| {
+        let url = match config.source(&source) {
+            Ok(lake_extractor::Source::Postgres(postgres)) => Ok(postgres.url),
+            Ok(lake_extractor::Source::Csv(_)) => return None,
+            Err(error) => Err(error.to_string()),
+        };
+        let timeouts = config.timeouts;
+        Some(Origin { source, url, timeouts })
+    };
+    config.source_names().into_iter().filter_map(origin).collect()
 }
 
 /// With `--table`, only the sources that may have the tables: a CSV source that lacks them all is

@@ -669,6 +669,29 @@ fn check_tries_everything() {
 }
 
 #[test]
+fn a_target_that_is_the_source_is_refused() {
+    let mut workshop = Workshop::new();
+    workshop.lake(&format!("extract --date {DAY} --source shop")).done();
+    workshop.source.execute("insert into labels values (8, 'newer')");
+    let url = workshop.source.url.replacen("127.0.0.1", "localhost", 1);
+    workshop.set("TARGET_URL", &url);
+    let refused = workshop.lake(&format!("load --date {DAY} --table labels"));
+    assert_eq!(refused.status, Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("the target is the database of source shop"),
+        "{refused}"
+    );
+    assert_eq!(workshop.source.query("select count(*) from labels"), "8");
+    let checked = workshop.lake("check");
+    assert!(
+        checked
+            .stdout
+            .contains("FAIL  target: the target is the database of source shop"),
+        "{checked}"
+    );
+}
+
+#[test]
 fn completions_are_a_script() {
     let workshop = Workshop::new();
     for shell in ["bash", "zsh", "fish"] {

@@ -1,5 +1,6 @@
 //! One step: a source's day.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -174,6 +175,8 @@ pub struct Probe {
     pub description: String,
     /// The names that its tables have in the lake.
     pub tables: Vec<String>,
+    /// The schemas that these are in, where they are a database's.
+    pub schemas: BTreeSet<String>,
 }
 
 /// Looks at a source without taking anything: connects, lists and locks its tables, or opens and

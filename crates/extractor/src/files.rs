@@ -164,5 +164,6 @@ pub(crate) async fn probe(source: &CsvSource) -> Result<Probe> {
     Ok(Probe {
         description,
         tables: source.files.keys().cloned().collect(),
+        schemas: Default::default(),
     })
 }

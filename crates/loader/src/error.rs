@@ -53,6 +53,21 @@ pub enum Error {
         /// What helps.
         mend: &'static str,
     },
+    /// The target is a database that the lake is filled from.
+    #[error(
+        "the target is the database of source {}{how}, and the source's own tables are in its schema {}: a load would \
+         replace their rows; choose another `schema` under `target:` in the config, or another database",
+        SqlName(source_name),
+        SqlName(schema)
+    )]
+    TargetIsSource {
+        /// The source.
+        source_name: String,
+        /// The schema that both have.
+        schema: String,
+        /// How it is known, if it could not be proved; begins with a separator.
+        how: &'static str,
+    },
     /// A name that Postgres would cut off, or that `lake` keeps for itself.
     #[error("{table}: the target can't have a {kind} called {}: {reason}", SqlName(name))]
     Name {

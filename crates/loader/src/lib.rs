@@ -14,6 +14,7 @@
 //!
 //! The steps of [`load()`], each of which leaves the target as it was if it fails:
 //!
+//! 0. a target that is one of the sources is refused;
 //! 1. an advisory lock for each target schema, so that two loads never mix;
 //! 2. staging tables that a killed load left are dropped: under the lock they are nobody's;
 //! 3. everything is planned and compared with what the target has: a table whose columns do not hold
@@ -41,6 +42,7 @@ mod load;
 mod loads;
 mod lock;
 mod order;
+mod origin;
 mod outcome;
 mod plan;
 mod report;
@@ -56,6 +58,7 @@ pub use compare::Mismatch;
 pub use error::{ColumnDifference, Error, Result, TableDifference};
 pub use load::load;
 pub use lock::Holder;
+pub use origin::{Origin, refuse_source};
 pub use plan::TargetTable;
 pub use report::{LoadReport, LoadedTable};
 pub use request::{LoadRequest, Progress, SchemaRule, Target, Triggers};

@@ -15,7 +15,7 @@ use crate::staging::{self, Staging, Substitutes};
 use crate::swap::Swap;
 use crate::{
     Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, Triggers, acting, copy, evolve,
-    existing, foreign_keys, lock, plan,
+    existing, foreign_keys, lock, origin, plan,
 };
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
@@ -38,7 +38,12 @@ pub async fn load(
     progress: impl Fn(Progress) + Send + Sync,
 ) -> Result<LoadReport> {
     let started = Instant::now();
-    let Selection { tables, inputs, guards } = Selection::read(lake, request)?;
+    let Selection {
+        tables,
+        inputs,
+        schemas,
+        guards,
+    } = Selection::read(lake, request)?;
     let mut plans = plan::plan(tables, &target.schema)?;
     let rows = plans.iter().map(|plan| plan.table.entry.rows).sum();
     let bytes = plans.iter().map(|plan| plan.table.entry.bytes).sum();
@@ -49,6 +54,8 @@ pub async fn load(
     });
 
     let connection = Connection::open(&target.url, &request.application_name(), target.timeouts).await?;
+    let into = plans.iter().map(|plan| plan.target.schema.as_str()).collect();
+    origin::refuse(&connection, target, &request.origins, &schemas, &into).await?;
     let loaded = under_lock(lake, target, request, &mut plans, &connection, &progress).await;
     lock::release(&connection).await;
     drop(guards);

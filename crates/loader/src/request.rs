@@ -6,7 +6,7 @@ use std::str::FromStr;
 use lake_postgres::Timeouts;
 use lake_storage::{RunDate, RunId};
 
-use crate::Error;
+use crate::{Error, Origin};
 
 /// A database to load into.
 #[derive(Clone)]
@@ -74,6 +74,8 @@ pub struct LoadRequest {
     pub date: RunDate,
     /// The configured sources.
     pub sources: Vec<String>,
+    /// Those of them that are Postgres databases: a target that is one of them is refused.
+    pub origins: Vec<Origin>,
     /// The configured queries.
     pub queries: Vec<String>,
     /// Only these tables, as `name` or `source.name`; all if empty.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lake_postgres::{NamePart, parse_name, quote_qualified};
 use lake_storage::{Lake, Manifest, MissingStep, RESULTS, ReadGuard, Relation, RunId, SqlName, TableEntry};
 
+use crate::origin::SourceSchemas;
 use crate::{Error, LoadRequest, Result};
 
 const NEAREST_MAX: usize = 3;
@@ -15,6 +16,8 @@ pub(crate) struct Selection {
     /// By source, in the order of their creation there.
     pub(crate) tables: Vec<SelectedTable>,
     pub(crate) inputs: BTreeMap<String, RunId>,
+    /// Of all the sources' tables of the day, also of those that are not meant.
+    pub(crate) schemas: SourceSchemas,
     /// Keep the tables' files while the selection lives.
     pub(crate) guards: Vec<ReadGuard>,
 }
@@ -146,11 +149,15 @@ impl Selection {
         Self {
             tables: Vec::new(),
             inputs: BTreeMap::new(),
+            schemas: SourceSchemas::new(),
             guards: Vec::new(),
         }
     }
 
     fn add(&mut self, manifest: &Manifest, is_wanted: impl Fn(&String) -> bool) {
+        let relations = manifest.tables.values().filter_map(|entry| entry.relation.as_ref());
+        let schemas = self.schemas.entry(manifest.source.clone()).or_default();
+        schemas.extend(relations.map(|relation| relation.schema.clone()));
         let mut tables = manifest.tables.iter().filter(|(name, _)| is_wanted(name)).peekable();
         if tables.peek().is_some() {
             self.inputs.insert(manifest.source.clone(), manifest.run.clone());

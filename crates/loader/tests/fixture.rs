@@ -177,6 +177,7 @@ impl Fixture {
         LoadRequest {
             date,
             sources: vec![SOURCE.into()],
+            origins: Vec::new(),
             queries: Vec::new(),
             tables: Vec::new(),
             jobs: 1,

@@ -10,6 +10,7 @@ mod first_load;
 mod fixture;
 mod foreign_keys;
 mod one_load;
+mod origin;
 mod partitions;
 mod readers;
 mod selection;

@@ -51,6 +51,20 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Whether two URLs name the same database at the same address, as far as names tell.
+pub fn same_database(a: &str, b: &str) -> bool {
+    let environment = Environment::of_process();
+    let resolved = |url| libpq::resolve(url, "lake", &environment).ok();
+    let (Some(a), Some(b)) = (resolved(a), resolved(b)) else {
+        return false;
+    };
+    let place = |host: &Host| match host.name.to_ascii_lowercase().as_str() {
+        "127.0.0.1" | "::1" => ("localhost".to_owned(), host.port),
+        name => (name.to_owned(), host.port),
+    };
+    a.database == b.database && a.hosts.iter().any(|a| b.hosts.iter().any(|b| place(a) == place(b)))
+}
+
 /// A session on a server.
 pub struct Connection {
     pub(crate) client: Client,

@@ -24,7 +24,7 @@ mod tls;
 mod types;
 
 pub use catalog::{CatalogColumn, columns};
-pub use connect::{Connection, Endpoint};
+pub use connect::{Connection, Endpoint, same_database};
 pub use copy_out::CopyOut;
 pub use error::{Error, Result};
 pub use ident::{NamePart, parse_name, quote_identifier, quote_literal, quote_qualified};

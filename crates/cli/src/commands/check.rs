@@ -1,5 +1,6 @@
 //! `lake check`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use lake_postgres::Connection;
@@ -8,6 +9,7 @@ use lake_storage::Lake;
 use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{self, Status, WithStatus};
+use crate::pipeline::origins;
 use crate::ui::{plural, visible};
 
 /// Try everything that a run needs, and say how to mend what fails.
@@ -34,10 +36,12 @@ pub async fn run(global: &Global, _: &Args) -> anyhow::Result<()> {
         "lake".into(),
         lake.map_err(Into::into).and_then(|()| writable(&config.lake)),
     )?;
+    let mut schemas = BTreeMap::new();
     for name in config.source_names() {
         let probed = async {
             let source = config.source(&name)?;
             let probe = lake_extractor::probe(&source, "lake check").await?;
+            schemas.insert(name.clone(), probe.schemas);
             anyhow::Ok(format!(
                 "{}, {}",
                 probe.description,
@@ -53,7 +57,7 @@ pub async fn run(global: &Global, _: &Args) -> anyhow::Result<()> {
         tell(format!("query {name}"), read)?;
     }
     if config.has_target() {
-        tell("target".into(), target(&config).await)?;
+        tell("target".into(), target(&config, schemas).await)?;
     }
     if !config.queries.is_empty() {
         tell("output".into(), writable(&config.output))?;
@@ -81,7 +85,7 @@ fn writable(folder: &std::path::Path) -> anyhow::Result<String> {
     Ok(format!("{root} can be written"))
 }
 
-async fn target(config: &Config) -> anyhow::Result<String> {
+async fn target(config: &Config, mut schemas: BTreeMap<String, BTreeSet<String>>) -> anyhow::Result<String> {
     let target = crate::pipeline::target(config)?;
     let connection = Connection::open(&target.url, "lake check", target.timeouts).await?;
     let row = connection
@@ -105,6 +109,11 @@ async fn target(config: &Config) -> anyhow::Result<String> {
         anyhow::bail!(
             "the user may not create tables in the schema {schema}: `grant create, usage on schema {schema} to …`"
         );
+    }
+    for origin in origins(config) {
+        if let Some(schemas) = schemas.remove(&origin.source) {
+            lake_loader::refuse_source(&target, &origin, schemas).await?;
+        }
     }
     Ok(format!("PostgreSQL {version}, database {database}"))
 }

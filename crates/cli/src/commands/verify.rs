@@ -34,6 +34,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let request = lake_loader::LoadRequest {
         date,
         sources: config.source_names(),
+        origins: Vec::new(), // nothing is written
         queries: config.query_names(),
         tables: args.tables.clone(),
         jobs: lake.memory().workers(),

@@ -159,6 +159,11 @@ pub(crate) async fn probe(source: &PostgresSource, command: &str) -> Result<Prob
             "PostgreSQL {}, database {}",
             identity.snapshot.server_version, identity.snapshot.database
         ),
+        schemas: identity
+            .tables
+            .iter()
+            .map(|table| table.relation.schema.clone())
+            .collect(),
         tables: identity.tables.into_iter().map(|table| table.name).collect(),
     })
 }
