@@ -117,6 +117,16 @@ pub enum Error {
         /// Every such table.
         tables: Vec<TableDifference>,
     },
+    /// Tables of the target that don't take the lake's rows as they are, by their owner's choice.
+    #[error(
+        "the target's tables have columns that can't take the lake's values, and a load gives a column of somebody \
+         else's a wider type, but no other{}",
+        lines(tables)
+    )]
+    Unfit {
+        /// Every such table.
+        tables: Vec<TableDifference>,
+    },
     /// What has a table's name in the target is no table.
     #[error(
         "the target's {target} is {kind}, not a table: drop or rename it there, or choose another `schema` for the target"
@@ -277,6 +287,8 @@ pub struct ColumnDifference {
     /// Its name.
     pub name: String,
     /// Its type in the lake's day; none if it isn't there.
+    pub of_lake: Option<String>,
+    /// The type that would hold the values of both; none if it isn't in the lake's day.
     pub wanted: Option<String>,
     /// Its type in the target; none if it isn't there.
     pub has: Option<String>,
@@ -299,7 +311,13 @@ impl fmt::Display for ColumnDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = SqlName(&self.name);
         match (&self.wanted, &self.has) {
-            (Some(wanted), Some(has)) => write!(f, "{name}: wanted {wanted}, has {has}"),
+            (Some(wanted), Some(has)) => match &self.of_lake {
+                Some(of_lake) if of_lake != wanted => write!(
+                    f,
+                    "{name}: {of_lake} in the lake, {has} in the target, and only {wanted} holds both"
+                ),
+                _ => write!(f, "{name}: wanted {wanted}, has {has}"),
+            },
             (Some(wanted), None) => write!(f, "{name}: wanted {wanted}, is not there"),
             (None, has) => {
                 let has = has.as_deref().unwrap_or("a column");

@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use lake_postgres::{Connection, TypeCatalog, postgres_type_for, quote_identifier};
 use lake_storage::{SchemaChange, SqlName};
 
-use crate::declared_type::{common, is_text};
+use crate::acting::Trigger;
+use crate::declared_type::{common, holds, is_text, is_wider};
 use crate::existing::Existing;
+use crate::loads::{Note, Notes};
 use crate::plan::TablePlan;
 use crate::{ColumnDifference, Error, Result, TableDifference};
 
@@ -54,32 +56,56 @@ pub(crate) async fn replace_missing_types(connection: &Connection, plans: &mut [
     Ok(())
 }
 
-/// Settles the type that each column has in the target, and returns what has to be altered for it,
-/// table by table.
+/// Settles the type that each column has in the target, and what is to be noted of it, and returns
+/// what has to be altered, table by table.
 ///
 /// # Errors
-/// [`Error::Columns`] with every difference, where nothing may change.
+/// [`Error::Columns`] with every difference, where nothing may change; [`Error::Unfit`] with those that
+/// are more than a load may mend.
 pub(crate) async fn evolve(
     connection: &Connection,
     plans: &mut [TablePlan],
     existing: &[Option<Existing>],
+    notes: &Notes,
+    triggers: &[Trigger],
     schema_change: SchemaChange,
 ) -> Result<Vec<Alterations>> {
-    let differences: Vec<TableDifference> = plans
-        .iter_mut()
-        .zip(existing)
-        .map(|(plan, existing)| TableDifference {
-            target: plan.target.clone(),
-            columns: existing
-                .as_ref()
-                .map_or_else(Vec::new, |existing| settle(plan, existing)),
-        })
-        .collect();
+    let mut differences = Vec::with_capacity(plans.len());
+    let mut refused = Vec::new();
+    let unknown = Note::default();
+    for (place, (plan, existing)) in plans.iter_mut().zip(existing).enumerate() {
+        let note = notes.get(&plan.target).unwrap_or(&unknown);
+        let mut columns = existing
+            .as_ref()
+            .map_or_else(Vec::new, |existing| settle(plan, existing));
+        let may_fill = |trigger: &Trigger| trigger.place == place && trigger.alters_rows();
+        if triggers.iter().any(may_fill) {
+            // The server tells which columns they leave without a value.
+            columns.retain(|column| column.wanted.is_some() || note.knows(&column.name));
+        }
+        plan.note = note.after(plan, existing.as_ref());
+        let target = || plan.target.clone();
+        let unpromised = columns.iter().filter(|column| !is_promised(column, note)).cloned();
+        let unpromised: Vec<ColumnDifference> = unpromised.collect();
+        if !unpromised.is_empty() {
+            refused.push(TableDifference {
+                target: target(),
+                columns: unpromised,
+            });
+        }
+        differences.push(TableDifference {
+            target: target(),
+            columns,
+        });
+    }
     if schema_change == SchemaChange::Freeze && differences.iter().any(|table| !table.columns.is_empty()) {
         let tables = differences.into_iter().filter(|table| !table.columns.is_empty());
         return Err(Error::Columns {
             tables: tables.collect(),
         });
+    }
+    if !refused.is_empty() {
+        return Err(Error::Unfit { tables: refused });
     }
     for (plan, existing) in plans.iter().zip(existing) {
         announce_text(plan, existing.as_ref());
@@ -120,13 +146,23 @@ pub(crate) async fn evolve(
 pub(crate) fn settle(plan: &mut TablePlan, existing: &Existing) -> Vec<ColumnDifference> {
     let mut differences = Vec::new();
     for column in &mut plan.columns {
-        let has = existing.column(&column.name).map(|has| has.type_name.clone());
-        if let Some(has) = &has {
-            column.target_type = common(has, &column.type_name);
+        let has = existing.column(&column.name);
+        if let Some(has) = has {
+            // The values of a domain are its base type's; those of a generated column are computed there.
+            let holds_base = column
+                .base_type
+                .as_ref()
+                .is_some_and(|base| holds(&has.type_name, base));
+            column.target_type = match holds_base || has.generated {
+                true => has.type_name.clone(),
+                false => common(&has.type_name, &column.type_name),
+            };
         }
+        let has = has.map(|has| has.type_name.clone());
         if has.as_ref() != Some(&column.target_type) {
             differences.push(ColumnDifference {
                 name: column.name.clone(),
+                of_lake: Some(column.type_name.clone()),
                 wanted: Some(column.target_type.clone()),
                 has,
             });
@@ -137,12 +173,24 @@ pub(crate) fn settle(plan: &mut TablePlan, existing: &Existing) -> Vec<ColumnDif
         if !is_wanted && has.not_null && !has.has_default && !has.generated && !has.identity {
             differences.push(ColumnDifference {
                 name: has.name.clone(),
+                of_lake: None,
                 wanted: None,
                 has: Some(has.type_name.clone()),
             });
         }
     }
     differences
+}
+
+/// Whether a load mends the difference by itself: it follows the lake where a load has made the column
+/// what it is, and gives what is somebody else's no more than a wider type.
+fn is_promised(difference: &ColumnDifference, note: &Note) -> bool {
+    let name = &difference.name;
+    match (&difference.wanted, &difference.has) {
+        (Some(wanted), Some(has)) => note.is_ours(name, has) || is_wider(wanted, has),
+        (Some(_), None) => true,
+        (None, _) => note.knows(name),
+    }
 }
 
 /// Says once, when the column comes into being, that its type is not the source's.

@@ -20,7 +20,7 @@
 //! 3. everything is planned and compared with what the target has: a table whose columns do not hold
 //!    the lake's is altered, in the transaction, so that they do (`evolve`);
 //! 4. staging tables are made and filled, and the server's row counts compared with the manifest;
-//! 5. the transaction above, which also notes in `_lake_loads` which day each table holds;
+//! 5. the transaction above, which also notes in `_lake_loads` which day each table holds, and what its columns are;
 //! 6. `analyze`.
 //!
 //! Staging pays for the second write of each row with the shortest possible transaction on the

@@ -15,7 +15,7 @@ use crate::staging::{self, Staging, Substitutes};
 use crate::swap::Swap;
 use crate::{
     Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, Triggers, acting, copy, evolve,
-    existing, foreign_keys, lock, origin, plan,
+    existing, foreign_keys, loads, lock, origin, plan,
 };
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
@@ -95,10 +95,13 @@ async fn under_lock(
     existing::refuse_parts(connection, &targets, &existing).await?;
     let names: Vec<String> = targets.iter().map(|target| target.quoted()).collect();
     acting::refuse_rules(connection, &names).await?;
+    let mut triggers = acting::triggers(connection, &names).await?;
     if target.triggers == Triggers::Off {
-        acting::check_owner(connection, &acting::triggers(connection, &names).await?).await?;
+        acting::check_owner(connection, &triggers).await?;
+        triggers.clear();
     }
-    let alterations = evolve::evolve(connection, plans, &existing, lake.schema_change()).await?;
+    let notes = loads::read(connection, &schemas).await?;
+    let alterations = evolve::evolve(connection, plans, &existing, &notes, &triggers, lake.schema_change()).await?;
     let load = Load {
         lake,
         target,

@@ -1,7 +1,11 @@
-//! Our own table in each target schema: which day each table holds, for anyone to see.
+//! Our own table in each target schema: which day each table holds, for anyone to see, and which of
+//! its columns are as loads have made them.
+
+use std::collections::BTreeMap;
 
 use lake_postgres::{Connection, quote_literal};
 
+use crate::existing::Existing;
 use crate::plan::TablePlan;
 use crate::swap::swap_error;
 use crate::{Error, LoadRequest, Result, TargetTable};
@@ -16,6 +20,97 @@ fn table(schema: &str) -> TargetTable {
     }
 }
 
+/// What is noted of a table's columns: those that loads have filled. With a type, the column had the
+/// lake's own or was given it by a load, and follows the lake where it changes; any other type is its
+/// owner's choice.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Note {
+    columns: BTreeMap<String, Option<String>>,
+}
+
+impl Note {
+    /// Whether a load has filled the column.
+    pub(crate) fn knows(&self, column: &str) -> bool {
+        self.columns.contains_key(column)
+    }
+
+    /// Whether the column's type is still what a load has left there.
+    pub(crate) fn is_ours(&self, column: &str, type_name: &str) -> bool {
+        self.columns
+            .get(column)
+            .is_some_and(|noted| noted.as_deref() == Some(type_name))
+    }
+
+    /// What is to be noted of a table whose columns are settled.
+    pub(crate) fn after(&self, plan: &TablePlan, existing: Option<&Existing>) -> Self {
+        let has = |name: &str| existing.and_then(|existing| existing.column(name));
+        let gone = self.columns.iter().filter(|(name, _)| has(name).is_some());
+        let mut columns: BTreeMap<_, _> = gone.map(|(name, noted)| (name.clone(), noted.clone())).collect();
+        for column in &plan.columns {
+            let is_ours = has(&column.name).is_none_or(|has| {
+                has.type_name != column.target_type
+                    || has.type_name == column.type_name
+                    || self.is_ours(&column.name, &has.type_name)
+            });
+            columns.insert(column.name.clone(), is_ours.then(|| column.target_type.clone()));
+        }
+        Self { columns }
+    }
+
+    /// An expression of type `jsonb`.
+    fn expression(&self) -> String {
+        let names: Vec<String> = self.columns.keys().map(|name| quote_literal(name)).collect();
+        let types = self.columns.values().map(|noted| match noted {
+            Some(type_name) => quote_literal(type_name),
+            None => "null".into(),
+        });
+        let types: Vec<String> = types.collect();
+        format!(
+            "jsonb_object(array[{}]::text[], array[{}]::text[])",
+            names.join(", "),
+            types.join(", ")
+        )
+    }
+}
+
+/// The tables of which loads have noted anything.
+pub(crate) type Notes = BTreeMap<TargetTable, Note>;
+
+/// Reads what is noted in these schemas.
+pub(crate) async fn read(connection: &Connection, schemas: &[&str]) -> Result<Notes> {
+    let action = || lake_postgres::Error::query("read what the target's tables were loaded with");
+    let there = connection
+        .query(
+            "select n.nspname::text, exists (select from pg_attribute \
+                where attrelid = c.oid and attname = 'columns' and not attisdropped) \
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+             where n.nspname = any($1::text[]) and c.relname = $2",
+            &[&schemas, &LOADS_TABLE],
+        )
+        .await
+        .map_err(action())?;
+    let mut notes = Notes::new();
+    for row in &there {
+        let (schema, has_columns): (String, bool) = (row.get(0), row.get(1));
+        // Earlier versions have noted no columns.
+        let columns = if has_columns { "l.columns" } else { "null" };
+        let sql = format!(
+            "select l.table_name::text, c.key, c.value \
+             from {} l left join lateral jsonb_each_text({columns}) c on true",
+            table(&schema).quoted()
+        );
+        for row in connection.query(&sql, &[]).await.map_err(action())? {
+            let name = row.get(0);
+            let schema = schema.clone();
+            let note = notes.entry(TargetTable { schema, name }).or_default();
+            if let Some(column) = row.get(1) {
+                note.columns.insert(column, row.get(2));
+            }
+        }
+    }
+    Ok(notes)
+}
+
 /// Notes the day of the tables of a schema.
 pub(crate) async fn note(
     connection: &Connection,
@@ -26,12 +121,13 @@ pub(crate) async fn note(
     let rows: Vec<String> = plans
         .map(|plan| {
             format!(
-                "({}, {}, '{}', {}, {}, now())",
+                "({}, {}, '{}', {}, {}, now(), {})",
                 quote_literal(&plan.target.name),
                 quote_literal(&plan.table.source),
                 request.date,
                 plan.table.entry.rows,
-                quote_literal(&request.run.to_string())
+                quote_literal(&request.run.to_string()),
+                plan.note.expression()
             )
         })
         .collect();
@@ -39,17 +135,26 @@ pub(crate) async fn note(
     let name = loads.quoted();
     let create = format!(
         "create table if not exists {name} (table_name text primary key, source text not null, \
-            day date not null, rows bigint not null, run text not null, loaded_at timestamptz not null)"
+            day date not null, rows bigint not null, run text not null, loaded_at timestamptz not null, \
+            columns jsonb)"
     );
     let insert = format!(
-        "insert into {name} (table_name, source, day, rows, run, loaded_at) values {} \
+        "insert into {name} (table_name, source, day, rows, run, loaded_at, columns) values {} \
          on conflict (table_name) do update set source = excluded.source, day = excluded.day, \
-            rows = excluded.rows, run = excluded.run, loaded_at = excluded.loaded_at",
+            rows = excluded.rows, run = excluded.run, loaded_at = excluded.loaded_at, columns = excluded.columns",
         rows.join(", ")
     );
     const NOTE: &str = "the note of the day";
     let created = connection.batch_execute(&create).await;
     created.map_err(swap_error(&loads, NOTE))?;
+    let has_columns =
+        "select exists (select from pg_attribute where attrelid = to_regclass($1) and attname = 'columns')";
+    let has_columns = connection.query_one(has_columns, &[&name]).await;
+    if !has_columns.map_err(swap_error(&loads, NOTE))?.get::<_, bool>(0) {
+        // Of an earlier version. Only then: it keeps the table's readers out, and is its owner's alone.
+        let add = format!("alter table {name} add column columns jsonb");
+        connection.batch_execute(&add).await.map_err(swap_error(&loads, NOTE))?;
+    }
     let noted = connection
         .execute(&insert, &[])
         .await

@@ -9,7 +9,7 @@ use lake_postgres::{
 };
 use lake_storage::{RESULTS, SqlName};
 
-use crate::loads::LOADS_TABLE;
+use crate::loads::{LOADS_TABLE, Note};
 use crate::selection::SelectedTable;
 use crate::staging::is_staging_name;
 use crate::{Error, Result, SchemaRule};
@@ -49,6 +49,8 @@ pub(crate) struct TablePlan {
     pub(crate) table: SelectedTable,
     pub(crate) target: TargetTable,
     pub(crate) columns: Vec<ColumnPlan>,
+    /// What the load is to note of its columns.
+    pub(crate) note: Note,
 }
 
 /// A column of the lake and what it is to be in the target.
@@ -120,7 +122,12 @@ pub(crate) fn plan(tables: Vec<SelectedTable>, rule: &SchemaRule) -> Result<Vec<
             .iter()
             .map(|field| column(&label, field, from_postgres))
             .collect::<Result<_>>()?;
-        plans.push(TablePlan { table, target, columns });
+        plans.push(TablePlan {
+            table,
+            target,
+            columns,
+            note: Note::default(),
+        });
     }
     Ok(plans)
 }

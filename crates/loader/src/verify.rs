@@ -60,7 +60,9 @@ pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Resu
         let mismatch = match existing {
             None => Some(Mismatch::MissingTable),
             Some(existing) => {
-                let differences = evolve::settle(plan, existing);
+                let mut differences = evolve::settle(plan, existing);
+                // What others have to fill is no difference of the lake's rows.
+                differences.retain(|difference| difference.wanted.is_some());
                 if differences.is_empty() {
                     let columns = plan.columns.iter().collect();
                     compare(lake, &connection, &catalog, (plan, columns), existing).await?

@@ -1,6 +1,6 @@
 //! Columns of the lake that the target has otherwise.
 
-use arrow::array::{Decimal128Array, Float32Array, StringArray};
+use arrow::array::{Decimal128Array, Float32Array, Int64Array};
 use lake_loader::Error;
 use lake_storage::SchemaChange;
 
@@ -98,6 +98,118 @@ async fn a_wider_column_of_the_target_stays_as_it_is() {
     assert_verified(&fixture).await;
 }
 
+fn moment(zone: Option<&str>) -> Column {
+    let moment = arrow::array::TimestampMicrosecondArray::from(vec![1_500_000]);
+    let kind = if zone.is_some() { "with" } else { "without" };
+    Column::new("moment", moment.with_timezone_opt(zone)).of(&format!("timestamp {kind} time zone"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_somebody_elses_gets_a_wider_type_and_no_other() {
+    let fixture = Fixture::new().await;
+    let create = "create table t (id integer, day date, code varchar(3), ratio double precision, moment timestamp, \
+        total integer, mine text not null)";
+    fixture.execute(create).await;
+    let before = columns(&fixture, "t").await;
+    let day = arrow::array::TimestampMicrosecondArray::from(vec![1_500_000]);
+    let of_lake = [
+        Column::bigint("id", [1]),
+        Column::new("day", day).of("timestamp without time zone"),
+        Column::text("code", ["abcd"]).of("character varying(4)"),
+        amount(150, 10, 2).called("ratio"),
+        moment(Some("UTC")),
+        Column::text("total", ["n/a"]),
+    ];
+    fixture.publish(monday(), [table("t", of_lake)]).await;
+    let error = fixture.load(monday()).await.unwrap_err();
+    let Error::Unfit { tables } = &error else {
+        panic!("{}", chain(&error));
+    };
+    let listed: Vec<String> = tables[0].columns.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        listed,
+        [
+            "ratio: numeric(10,2) in the lake, double precision in the target, and only text holds both",
+            "moment: timestamp with time zone in the lake, timestamp without time zone in the target, and only text \
+             holds both",
+            "total: wanted text, has integer",
+            "mine: not in the lake, has text not null without a default"
+        ]
+    );
+    assert_eq!(
+        (columns(&fixture, "t").await, fixture.leftovers().await),
+        (before, "".into())
+    );
+
+    // What the message says, or what fills the column: then the others are widened.
+    fixture
+        .execute(
+            "alter table t alter ratio type text, alter moment type text using moment::text, alter total type text; \
+             create function fill() returns trigger language plpgsql as $$ begin new.mine = 'filled'; return new; end $$; \
+             create trigger fill before insert on t for each row execute function fill()",
+        )
+        .await;
+    fixture.load(monday()).await.unwrap();
+    assert_eq!(
+        columns(&fixture, "t").await,
+        "id bigint, day timestamp without time zone, code character varying(4), ratio text, moment text, total text, mine \
+         text"
+    );
+    assert_eq!(
+        fixture.query("select row(t.*) from t").await,
+        "(1,\"1970-01-01 00:00:01.5\",abcd,1.50,\"1970-01-01 00:00:01.5+00\",n/a,filled)"
+    );
+    assert_verified(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_column_as_a_load_has_left_it_follows_the_lake() {
+    let fixture = Fixture::new().await;
+    let first = [
+        Column::int("id", [1]),
+        moment(None),
+        Column::text("other", ["00000000-0000-0000-0000-000000000001"])
+            .of("uuid")
+            .not_null(),
+        Column::int("mine", [1]),
+    ];
+    let first = table("t", first);
+    let second = [Column::int("id", [1]), moment(Some("UTC")), Column::text("mine", ["a"])];
+    fixture.publish(monday(), [first]).await;
+    fixture.load(monday()).await.unwrap();
+    fixture.publish(tuesday(), [table("t", second)]).await;
+    fixture
+        .execute(
+            "alter table t alter mine type bigint, add own text; update t set own = 'x'; \
+             alter table t alter own set not null",
+        )
+        .await;
+    let error = chain(&fixture.load(tuesday()).await.unwrap_err());
+    assert!(error.contains("mine: wanted text, has bigint"), "{error}");
+    assert!(error.contains("own: not in the lake, has text not null"), "{error}");
+    assert!(!error.contains("moment:") && !error.contains("other:"), "{error}");
+    fixture.execute("alter table t alter mine type text, drop own").await;
+    fixture.load(tuesday()).await.unwrap();
+    assert_eq!(fixture.query("select row(id, other, mine) from t").await, "(1,,a)");
+    assert_eq!(
+        fixture.query("select columns from _lake_loads").await,
+        r#"{"id": "integer", "mine": "text", "other": "uuid", "moment": "text"}"#
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_notes_of_earlier_versions_are_completed() {
+    let fixture = Fixture::new().await;
+    fixture.publish(monday(), [table("t", [Column::int("id", [1])])]).await;
+    fixture.load(monday()).await.unwrap();
+    fixture.execute("alter table _lake_loads drop column columns").await;
+    fixture.load(monday()).await.unwrap();
+    assert_eq!(
+        fixture.query("select columns from _lake_loads").await,
+        r#"{"id": "integer"}"#
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn types_that_the_target_lacks_are_text_there() {
     let fixture = Fixture::new().await;
@@ -108,7 +220,7 @@ async fn types_that_the_target_lacks_are_text_there() {
                 Column::text("mood", ["it's \"fine\""]).of("public.mood"),
                 Column::text("moods", ["{ok}"]).of("public.mood[]"),
                 Column::text("p", ["0"]).of("gis.point"),
-                Column::int("positive", [7]).of("public.positive"),
+                Column::int("positive", [7]).of("public.positive").below("integer"),
             ],
         )]
     };
@@ -123,14 +235,14 @@ async fn types_that_the_target_lacks_are_text_there() {
         "(\"it's \"\"fine\"\"\",{ok},0,7)"
     );
     assert_verified(&fixture).await;
-    // Text holds them still when the types are there.
+    // Text holds them still when the types are there, and an integer those of a domain over it.
     fixture
         .execute("create type mood as enum ('it''s \"fine\"', 'ok'); create domain positive as integer")
         .await;
     fixture.load(monday()).await.unwrap();
     assert_eq!(
         columns(&fixture, "a").await,
-        "mood text, moods text, p text, positive text"
+        "mood text, moods text, p text, positive integer"
     );
     assert_verified(&fixture).await;
     // And a table made anew has them.
@@ -180,12 +292,8 @@ async fn a_frozen_target_is_reported_column_by_column() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_on_a_column_that_would_change_is_named() {
     let fixture = Fixture::new().await;
-    fixture
-        .publish(
-            monday(),
-            [table("t", [Column::new("c", StringArray::from(vec!["x"])).bare()])],
-        )
-        .await;
+    let wider = Column::new("c", Int64Array::from(vec![1])).bare();
+    fixture.publish(monday(), [table("t", [wider])]).await;
     fixture
         .execute(
             "create table t (c integer); create view report as select c + 1 as next from t; insert into t values (1)",

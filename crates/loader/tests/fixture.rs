@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema};
 use lake_loader::{Error, LoadReport, LoadRequest, SchemaRule, Target, Triggers};
-use lake_postgres::{METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, Timeouts};
+use lake_postgres::{METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, Timeouts};
 use lake_sandbox::PostgresServer;
 use lake_storage::{Coverage, Lake, Manifest, Relation, RunDate, RunId, TableWrite};
 use tempfile::TempDir;
@@ -68,6 +68,17 @@ impl Column {
     /// Its Postgres type, as `format_type` prints it.
     pub fn of(mut self, type_name: &str) -> Self {
         self.metadata.insert(METADATA_TYPE.into(), type_name.into());
+        self
+    }
+
+    /// The type below it, if that is a domain.
+    pub fn below(mut self, type_name: &str) -> Self {
+        self.metadata.insert(METADATA_BASE_TYPE.into(), type_name.into());
+        self
+    }
+
+    pub fn called(mut self, name: &str) -> Self {
+        self.name = name.into();
         self
     }
 
