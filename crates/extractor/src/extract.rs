@@ -184,9 +184,9 @@ pub struct Probe {
 ///
 /// # Errors
 /// What an extract would meet first.
-pub async fn probe(source: &Source, command: &str) -> Result<Probe> {
+pub async fn probe(lake: &Lake, source: &Source, command: &str) -> Result<Probe> {
     match source {
-        Source::Postgres(source) => crate::postgres::probe(source, command).await,
+        Source::Postgres(source) => crate::postgres::probe(lake, source, command).await,
         Source::Csv(source) => crate::files::probe(source).await,
     }
 }

@@ -5,6 +5,7 @@ mod csv_bad_rows;
 mod csv_days;
 mod postgres_connection;
 mod postgres_locks;
+mod postgres_names;
 mod postgres_snapshot;
 mod postgres_tables;
 mod postgres_types;
@@ -67,7 +68,11 @@ impl Fixture {
     }
 
     pub(crate) async fn extract_with(&self, jobs: usize, tables: &[&str]) -> Result<ExtractReport, Error> {
-        self.extract_source(self.source.clone(), jobs, tables).await
+        self.extract_on(day(), jobs, tables).await
+    }
+
+    pub(crate) async fn extract_on(&self, date: RunDate, jobs: usize, tables: &[&str]) -> Result<ExtractReport, Error> {
+        self.run(self.source.clone(), date, jobs, tables).await
     }
 
     pub(crate) async fn extract_source(
@@ -76,8 +81,18 @@ impl Fixture {
         jobs: usize,
         tables: &[&str],
     ) -> Result<ExtractReport, Error> {
+        self.run(source, day(), jobs, tables).await
+    }
+
+    async fn run(
+        &self,
+        source: PostgresSource,
+        date: RunDate,
+        jobs: usize,
+        tables: &[&str],
+    ) -> Result<ExtractReport, Error> {
         let request = Request {
-            date: day(),
+            date,
             run: RunId::new(),
             command: "lake extract".into(),
             tables: tables.iter().map(ToString::to_string).collect(),

@@ -1,4 +1,4 @@
-//! Which tables are read, and how they are named.
+//! Which tables are read.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use lake_extractor::{ColumnAs, Error, TableSettings};
 
 use crate::{Fixture, chain, day};
 
-fn names(fixture: &Fixture) -> BTreeSet<String> {
+pub(crate) fn names(fixture: &Fixture) -> BTreeSet<String> {
     let manifest = fixture.lake.manifest_or_partial("postgres", day()).unwrap().unwrap();
     manifest.tables.into_keys().collect()
 }
 
-fn set(names: &[&str]) -> BTreeSet<String> {
+pub(crate) fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
@@ -54,7 +54,7 @@ async fn patterns_select_and_leave_out() {
     fixture.extract().await.unwrap();
     assert_eq!(names(&fixture), set(&["a", "v"]));
 
-    // Only one schema selected: its tables go by their own names.
+    // Only one schema asked for: its tables go by their own names.
     fixture.source.tables = vec!["sales.*".parse().unwrap()];
     fixture.extract().await.unwrap();
     assert_eq!(names(&fixture), set(&["c"]));
@@ -178,38 +178,4 @@ async fn columns_that_the_lake_cannot_hold_are_refused_with_the_rename_that_mend
     fixture.source.settings = vec![("public.t".parse().unwrap(), of_nothing)];
     let error = fixture.extract().await.unwrap_err();
     assert!(matches!(error, Error::NoSuchColumn { .. }), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_of_one_name_are_refused_with_the_one_that_would_do_and_hide_no_other() {
-    let mut fixture = Fixture::new(
-        "create schema a; create schema a__b; create table a.b__c (x int); create table a__b.c (x int);
-         create table \"a__b\".\"Odd.\"\"Name\" (x int); create table a.none ();",
-    )
-    .await;
-    let error = chain(&fixture.extract().await.unwrap_err());
-    assert!(
-        error.contains("a.b__c can't be called a__b__c in the lake: a__b.c would have this name too")
-            && error.ends_with("\n      a.b__c: {name: b__c}"),
-        "{error}"
-    );
-    fixture.extract_with(2, &["a__b.\"Odd.\"\"Name\""]).await.unwrap();
-    assert_eq!(names(&fixture), set(&["a__b__Odd.\"Name"]));
-
-    let named = TableSettings {
-        name: Some("other".into()),
-        ..TableSettings::default()
-    };
-    fixture.source.settings = vec![
-        ("*.*".parse().unwrap(), TableSettings::default()),
-        ("a__b.c".parse().unwrap(), named),
-    ];
-    let error = chain(&fixture.extract().await.unwrap_err());
-    assert!(
-        error.contains("table a.none has no columns") && error.ends_with("\n      '!a.none':"),
-        "{error}"
-    );
-    fixture.source.tables = ["*.*", "!a.none"].map(|p| p.parse().unwrap()).into();
-    fixture.extract().await.unwrap();
-    assert_eq!(names(&fixture), set(&["a__b__c", "other", "a__b__Odd.\"Name"]));
 }

@@ -147,13 +147,25 @@ impl Lake {
     }
 
     /// The days of a source that have a manifest, also those of single tables, in order.
-    pub(crate) fn all_days(&self, source: &str) -> Result<BTreeSet<RunDate>> {
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn all_days(&self, source: &str) -> Result<BTreeSet<RunDate>> {
         let names = disk::list(&self.root.join("_manifests").join(encode_segment(source)?))?;
         let date = |name: &String| {
             let name = name.strip_suffix(".json")?;
             name.strip_suffix(".partial").unwrap_or(name).parse().ok()
         };
         Ok(names.iter().filter_map(date).collect())
+    }
+
+    /// A source's tables that were ever published, or begun to be.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn tables(&self, source: &str) -> Result<BTreeSet<String>> {
+        let names = disk::list(&self.root.join(encode_segment(source)?))?;
+        Ok(names.iter().filter_map(|name| decode_segment(name)).collect())
     }
 
     /// A table's day as batches, in the order of the source's rows.

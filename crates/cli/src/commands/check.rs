@@ -40,7 +40,7 @@ pub async fn run(global: &Global, _: &Args) -> anyhow::Result<()> {
     for name in config.source_names() {
         let probed = async {
             let source = config.source(&name)?;
-            let probe = lake_extractor::probe(&source, "lake check").await?;
+            let probe = lake_extractor::probe(&Lake::at(&config.lake)?, &source, "lake check").await?;
             schemas.insert(name.clone(), probe.schemas);
             anyhow::Ok(format!(
                 "{}, {}",

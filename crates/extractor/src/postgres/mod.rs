@@ -12,6 +12,8 @@
 //! first query fixes the snapshot. The other way round, a `TRUNCATE` or a rewriting `ALTER` that
 //! commits in between would leave a table that looks empty under the snapshot, and no error.
 
+mod list;
+mod names;
 mod own_thread;
 mod pieces;
 mod read;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use lake_postgres::Timeouts;
 use lake_storage::{DayWriter, Lake, Manifest, TableWrite};
 
+use self::names::Given;
 use self::own_thread::on_own_thread;
 use self::read::{Part, read_all};
 use self::relation::Table;
@@ -91,9 +94,10 @@ pub(crate) async fn extract(
     progress: impl Fn(Progress) + Send + Sync + Clone + 'static,
 ) -> Result<(Manifest, Vec<String>)> {
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
+    let given = Given::of(lake, &source.name)?;
     let reading = {
         let (source, request, day) = (source.clone(), request.clone(), day.clone());
-        on_own_thread(move || async move { read(&source, &request, day, progress).await })
+        on_own_thread(move || async move { read(&source, given, &request, day, progress).await })
     };
     let (identity, mut files) = reading.await?;
 
@@ -135,11 +139,12 @@ fn check_columns(tables: &[Table]) -> Result<()> {
 /// Reads the tables under one snapshot into files.
 async fn read(
     source: &PostgresSource,
+    given: Given,
     request: &Request,
     day: Arc<DayWriter>,
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<(Identity, HashMap<String, Vec<Part>>)> {
-    let snapshot = Coordinator::open(source, &request.command, &request.tables).await?;
+    let snapshot = Coordinator::open(source, given, &request.command, &request.tables).await?;
     check_columns(&snapshot.tables)?;
     progress(Progress::Planned {
         tables: snapshot.tables.len() as u64,
@@ -150,8 +155,8 @@ async fn read(
     Ok((snapshot.end().await?, files))
 }
 
-pub(crate) async fn probe(source: &PostgresSource, command: &str) -> Result<Probe> {
-    let snapshot = Coordinator::open(source, command, &[]).await?;
+pub(crate) async fn probe(lake: &Lake, source: &PostgresSource, command: &str) -> Result<Probe> {
+    let snapshot = Coordinator::open(source, Given::of(lake, &source.name)?, command, &[]).await?;
     check_columns(&snapshot.tables)?;
     let identity = snapshot.end().await?;
     Ok(Probe {

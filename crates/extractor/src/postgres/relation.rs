@@ -1,4 +1,4 @@
-//! The tables of a database and how each is read.
+//! How each table is read: its columns, what they become, its size.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,33 +8,11 @@ use lake_postgres::{
     CatalogColumn, ColumnCodec, Connection, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE,
     TypeCatalog, quote_identifier, quote_qualified,
 };
-use lake_storage::{Relation, SqlName, encode_segment, yaml};
-use tokio_postgres::Client;
+use lake_storage::Relation;
 
-use super::{ColumnAs, PostgresSource, TablePattern, TableSettings};
-use crate::error::nearest;
+use super::list::{Kind, Listed};
+use super::{ColumnAs, TablePattern, TableSettings};
 use crate::{Error, Result};
-
-/// A relation as the catalogue lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Listed {
-    pub(super) relation: Relation,
-    kind: Kind,
-    /// Whether its pages can be addressed by ctid.
-    heap: bool,
-    /// Whether `lock table` takes it: foreign tables and materialised views are locked as they are read.
-    pub(super) lockable: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Table,
-    Partitioned,
-    /// A leaf or branch of a partitioned table, read through its root.
-    Partition,
-    /// A view, materialised view or foreign table: read where it is named.
-    OnRequest,
-}
 
 /// A table that is to be read, and how.
 #[derive(Clone, Debug)]
@@ -49,43 +27,6 @@ pub(super) struct Table {
     pub(super) from: String,
     pub(super) bytes: u64,
     pub(super) heap: bool,
-}
-
-/// Lists the relations that a source's patterns select, in the order of their names.
-pub(super) async fn list(client: &Client, source: &PostgresSource) -> Result<Vec<Listed>> {
-    let rows = client
-        .query(
-            "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relispartition,
-                    c.relkind in ('r', 'm') and coalesce(am.amname = 'heap', false)
-             from pg_catalog.pg_class c
-             join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-             left join pg_catalog.pg_am am on am.oid = c.relam
-             where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
-               and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
-             order by n.nspname, c.relname",
-            &[],
-        )
-        .await
-        .map_err(lake_postgres::Error::query("list the tables"))?;
-    let all: Vec<Listed> = rows
-        .iter()
-        .map(|row| Listed {
-            relation: Relation {
-                schema: row.get(1),
-                name: row.get(2),
-                oid: row.get(0),
-            },
-            kind: match (row.get::<_, &str>(3), row.get(4)) {
-                (_, true) => Kind::Partition,
-                ("r", _) => Kind::Table,
-                ("p", _) => Kind::Partitioned,
-                _ => Kind::OnRequest,
-            },
-            heap: row.get(5),
-            lockable: matches!(row.get(3), "r" | "p" | "v"),
-        })
-        .collect();
-    select(all, &source.tables)
 }
 
 /// The bytes of relations' heaps, of all leaves if one is partitioned, by their OIDs.
@@ -111,105 +52,6 @@ async fn sizes(connection: &Connection, oids: &[u32]) -> Result<HashMap<u32, u64
         .collect())
 }
 
-fn select(all: Vec<Listed>, patterns: &[TablePattern]) -> Result<Vec<Listed>> {
-    let included: Vec<&TablePattern> = patterns.iter().filter(|p| !p.excludes()).collect();
-    let named = |listed: &Listed| included.iter().any(|p| p.is_exact() && p.matches(&listed.relation));
-    for pattern in &included {
-        if !all.iter().any(|listed| pattern.matches(&listed.relation)) {
-            let names: Vec<String> = all.iter().map(|listed| listed.relation.to_string()).collect();
-            return Err(Error::NoMatch {
-                what: format!("the pattern {pattern}"),
-                nearest: nearest(&pattern.to_string(), names.iter().map(String::as_str)),
-            });
-        }
-    }
-    Ok(all
-        .into_iter()
-        .filter(|listed| {
-            let wanted = included.is_empty() || included.iter().any(|p| p.matches(&listed.relation));
-            let ordinary = matches!(listed.kind, Kind::Table | Kind::Partitioned);
-            let left_out = patterns.iter().any(|p| p.excludes() && p.matches(&listed.relation));
-            wanted && !left_out && (ordinary || named(listed))
-        })
-        .collect())
-}
-
-/// The tables' names in the lake: as the config says, else plain for the schema `public` or the only
-/// one, else qualified.
-pub(super) fn name_all(listed: &[Listed], settings: &[(TablePattern, TableSettings)]) -> Vec<String> {
-    let one_schema = listed.iter().all(|l| l.relation.schema == listed[0].relation.schema);
-    let name = |Listed { relation, .. }: &Listed| {
-        let set = TablePattern::find(settings, relation).and_then(|settings| settings.name.clone());
-        set.unwrap_or_else(|| match one_schema || relation.schema == "public" {
-            true => relation.name.clone(),
-            false => format!("{}__{}", relation.schema, relation.name),
-        })
-    };
-    listed.iter().map(name).collect()
-}
-
-/// Keeps the tables that the request asks for, by their name in the lake or as SQL writes them; in
-/// quotes the latter comes first.
-///
-/// # Errors
-/// [`Error::NoMatch`]; [`Error::Name`] if one of them has another table's name, or one that no folder
-/// can bear.
-pub(super) fn requested(
-    listed: Vec<Listed>,
-    names: Vec<String>,
-    wanted_tables: &[String],
-) -> Result<Vec<(String, Listed)>> {
-    let mut wanted = vec![wanted_tables.is_empty(); listed.len()];
-    for text in wanted_tables {
-        let pattern = text.parse::<TablePattern>().ok();
-        let by_pattern = |i: usize| pattern.as_ref().is_some_and(|p| p.matches(&listed[i].relation));
-        let by_name = |i: usize| names[i] == *text;
-        let sql_first = text.contains('"') && (0..listed.len()).any(by_pattern);
-        let mut found = false;
-        for (i, wanted) in wanted.iter_mut().enumerate() {
-            if by_pattern(i) || (!sql_first && by_name(i)) {
-                *wanted = true;
-                found = true;
-            }
-        }
-        if !found {
-            let relations: Vec<String> = listed.iter().map(|listed| listed.relation.to_string()).collect();
-            return Err(Error::NoMatch {
-                what: text.clone(),
-                nearest: nearest(text, names.iter().chain(&relations).map(String::as_str)),
-            });
-        }
-    }
-    let mut tables: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (i, name) in names.iter().enumerate() {
-        tables.entry(name).or_default().push(i);
-    }
-    for (i, name) in names.iter().enumerate().filter(|(i, _)| wanted[*i]) {
-        let table = &listed[i].relation;
-        let reason = match tables[name.as_str()].iter().find(|other| **other != i) {
-            Some(&other) => format!("{} would have this name too", listed[other].relation),
-            None if encode_segment(name).is_err() => "its folder's name would be longer than 255 bytes".into(),
-            None => continue,
-        };
-        return Err(Error::Name {
-            table: table.to_string(),
-            name: SqlName(name).to_string(),
-            reason,
-            mend: format!(
-                "{}: {{name: {}}}",
-                yaml(&table.to_string()),
-                yaml(&free_name(table, &tables))
-            ),
-        });
-    }
-    Ok(names
-        .into_iter()
-        .zip(listed)
-        .zip(wanted)
-        .filter_map(|(table, wanted)| wanted.then_some(table))
-        .collect())
-}
-
 /// Resolves the tables' columns: what is selected, how it travels, what it becomes.
 pub(super) async fn resolve(
     connection: &Connection,
@@ -229,18 +71,6 @@ pub(super) async fn resolve(
             table(name, listed, bytes, &columns, &types, settings)
         })
         .collect()
-}
-
-/// A name that no other table has, and that a folder can bear: that of the table alone is 63 bytes at
-/// the most.
-fn free_name(relation: &Relation, taken: &HashMap<&str, Vec<usize>>) -> String {
-    let qualified = format!("{}__{}", relation.schema, relation.name);
-    let numbered = (2..).map(|number| format!("{}_{number}", relation.name));
-    [relation.name.clone(), qualified]
-        .into_iter()
-        .chain(numbered)
-        .find(|name| !taken.contains_key(name.as_str()) && encode_segment(name).is_ok())
-        .unwrap_or_default() // the numbers never end
 }
 
 fn table(

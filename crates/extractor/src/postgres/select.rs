@@ -51,6 +51,11 @@ impl TablePattern {
         self.schema.is_exact() && self.table.is_exact()
     }
 
+    /// The schema, if it can only ever match one.
+    pub(super) fn exact_schema(&self) -> Option<&str> {
+        self.schema.is_exact().then_some(&self.schema.text)
+    }
+
     /// The first settings whose pattern names the relation, or else of a pattern that matches it.
     pub(super) fn find<'a, T>(settings: &'a [(Self, T)], relation: &Relation) -> Option<&'a T> {
         let matching = || settings.iter().filter(|(pattern, _)| pattern.matches(relation));

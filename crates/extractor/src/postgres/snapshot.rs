@@ -5,7 +5,9 @@ use lake_postgres::{Connection, Error as PgError, quote_qualified};
 use lake_storage::Snapshot;
 
 use super::PostgresSource;
-use super::relation::{self, Listed, Table};
+use super::list::{self, Listed};
+use super::names::{self, Given};
+use super::relation::{self, Table};
 use crate::{Error, Result};
 
 const ATTEMPTS: u32 = 5;
@@ -26,7 +28,12 @@ pub(super) struct Identity {
 }
 
 impl Coordinator {
-    pub(super) async fn open(source: &PostgresSource, command: &str, tables: &[String]) -> Result<Self> {
+    pub(super) async fn open(
+        source: &PostgresSource,
+        mut given: Given,
+        command: &str,
+        tables: &[String],
+    ) -> Result<Self> {
         let connection = Connection::open(&source.url, command, source.timeouts).await?;
         let version: i32 = connection
             .query_one("select pg_catalog.current_setting('server_version_num')::int", &[])
@@ -34,11 +41,11 @@ impl Coordinator {
             .map_err(PgError::query("read the server's version"))?
             .get(0);
         for _ in 0..ATTEMPTS {
-            let expected = list(&connection, source, tables).await?;
+            let expected = list(&connection, source, &mut given, tables).await?;
             control(&connection, "begin isolation level repeatable read, read only").await?;
             lock(&connection, &expected).await?;
             // The transaction's first query: the snapshot is fixed here, under the locks.
-            let locked = list(&connection, source, tables).await?;
+            let locked = list(&connection, source, &mut given, tables).await?;
             if !same_relations(&expected, &locked) {
                 control(&connection, "rollback").await?;
                 continue;
@@ -96,16 +103,22 @@ async fn control(connection: &Connection, statement: &str) -> Result<()> {
         .map_err(PgError::query("begin or end the snapshot's transaction"))?)
 }
 
-async fn list(connection: &Connection, source: &PostgresSource, tables: &[String]) -> Result<Vec<(String, Listed)>> {
-    let listed = relation::list(connection, source).await?;
+async fn list(
+    connection: &Connection,
+    source: &PostgresSource,
+    given: &mut Given,
+    tables: &[String],
+) -> Result<Vec<(String, Listed)>> {
+    let listed = list::list(connection, &source.tables).await?;
     if listed.is_empty() {
         return Err(Error::NoMatch {
             what: format!("`tables` of the source {}", source.name),
             nearest: String::new(),
         });
     }
-    let names = relation::name_all(&listed, &source.settings);
-    relation::requested(listed, names, tables)
+    given.look_for(&listed)?;
+    let names = names::name_all(&listed, source, given);
+    names::requested(listed, names, given, tables)
 }
 
 fn same_relations(a: &[(String, Listed)], b: &[(String, Listed)]) -> bool {
