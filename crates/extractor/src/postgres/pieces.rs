@@ -23,14 +23,15 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// The condition that selects the piece, with its `where`.
-    pub(super) fn condition(&self) -> String {
-        let bound = |page: u64| format!("'({page},0)'::pg_catalog.tid");
-        match (self.first_page, self.end_page) {
-            (Some(first), Some(end)) => format!(" where ctid >= {} and ctid < {}", bound(first), bound(end)),
-            (Some(first), None) => format!(" where ctid >= {}", bound(first)),
-            (None, Some(end)) => format!(" where ctid < {}", bound(end)),
-            (None, None) => String::new(),
+    /// The conditions that select the piece of its table, with their `where`.
+    pub(super) fn condition(&self, table: &Table) -> String {
+        let bound = |operator: &str, page: u64| format!("ctid {operator} '({page},0)'::pg_catalog.tid");
+        let first = self.first_page.map(|page| bound(">=", page));
+        let end = self.end_page.map(|page| bound("<", page));
+        let conditions: Vec<String> = [table.condition.clone(), first, end].into_iter().flatten().collect();
+        match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" where {}", conditions.join(" and ")),
         }
     }
 }
@@ -38,11 +39,16 @@ impl Piece {
 /// Cuts the tables into pieces, the largest first, so that no worker is left with a large one last.
 pub(super) fn cut(tables: &[Table], jobs: usize, ctid_ranges: bool) -> Vec<Piece> {
     let mut pieces = Vec::with_capacity(tables.len());
-    for (table, Table { bytes, heap, .. }) in tables.iter().enumerate() {
-        let sizes = if *heap && ctid_ranges {
-            sizes(*bytes, jobs)
+    for (table, of) in tables.iter().enumerate() {
+        let sizes = if of.heap && ctid_ranges {
+            sizes(of.bytes, jobs)
         } else {
-            vec![*bytes]
+            vec![of.bytes]
+        };
+        // A range of pages is one of each heap.
+        let page = |bytes: u64| {
+            let of_largest = u128::from(bytes) * u128::from(of.heap_bytes) / u128::from(of.bytes.max(1));
+            of_largest as u64 / PAGE_BYTES
         };
         let mut first = 0;
         for (number, &bytes) in sizes.iter().enumerate() {
@@ -50,8 +56,8 @@ pub(super) fn cut(tables: &[Table], jobs: usize, ctid_ranges: bool) -> Vec<Piece
             pieces.push(Piece {
                 table,
                 number,
-                first_page: (number > 0).then_some(first / PAGE_BYTES),
-                end_page: (number + 1 < sizes.len()).then_some(end / PAGE_BYTES),
+                first_page: (number > 0).then(|| page(first)),
+                end_page: (number + 1 < sizes.len()).then(|| page(end)),
                 bytes,
             });
             first = end;

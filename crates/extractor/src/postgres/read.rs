@@ -126,7 +126,7 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
             "copy (select {} from {}{}) to stdout (format binary)",
             table.select,
             table.from,
-            piece.condition()
+            piece.condition(table)
         );
         let mut stream = connection.copy_out(&copy, "read it").await?;
         let batch_max = BatchSize {

@@ -25,7 +25,12 @@ pub(super) struct Table {
     pub(super) select: String,
     /// What follows `from`.
     pub(super) from: String,
+    /// What follows `where`, if anything does.
+    pub(super) condition: Option<String>,
     pub(super) bytes: u64,
+    /// Those of the largest heap that it is read from: all, if none inherits from it.
+    pub(super) heap_bytes: u64,
+    /// Whether its pages can be addressed by ctid.
     pub(super) heap: bool,
 }
 
@@ -61,13 +66,17 @@ pub(super) async fn resolve(
     let oids: Vec<u32> = selected.iter().map(|(_, listed)| listed.relation.oid).collect();
     let mut columns: BTreeMap<u32, Vec<CatalogColumn>> = lake_postgres::columns(connection, &oids).await?;
     let types = TypeCatalog::of_relations(connection, &oids).await?;
-    let sizes = sizes(connection, &oids).await?;
+    let heirs = selected.iter().flat_map(|(_, listed)| &listed.heirs);
+    let with_heirs: Vec<u32> = oids.iter().chain(heirs).copied().collect();
+    let sizes = sizes(connection, &with_heirs).await?;
     selected
         .into_iter()
         .map(|(name, listed)| {
             let columns = columns.remove(&listed.relation.oid).unwrap_or_default();
             let settings = TablePattern::find(settings, &listed.relation);
-            let bytes = sizes.get(&listed.relation.oid).copied().unwrap_or_default();
+            let size = |oid: &u32| sizes.get(oid).copied().unwrap_or_default();
+            let heaps = listed.heirs.iter().chain([&listed.relation.oid]).map(size);
+            let bytes = (heaps.clone().sum(), heaps.max().unwrap_or_default());
             table(name, listed, bytes, &columns, &types, settings)
         })
         .collect()
@@ -76,7 +85,7 @@ pub(super) async fn resolve(
 fn table(
     name: String,
     listed: Listed,
-    bytes: u64,
+    (bytes, heap_bytes): (u64, u64),
     columns: &[CatalogColumn],
     types: &TypeCatalog,
     settings: Option<&TableSettings>,
@@ -145,10 +154,12 @@ fn table(
                 metadata.insert(METADATA_BASE_TYPE.into(), base);
             }
         }
-        if column.not_null {
+        // Neither holds for the rows of those that inherit from it.
+        let is_constrained = listed.heirs.is_empty();
+        if column.not_null && is_constrained {
             metadata.insert(METADATA_NOT_NULL.into(), "true".into());
         }
-        if let Some(place) = column.primary_key {
+        if let Some(place) = column.primary_key.filter(|_| is_constrained) {
             metadata.insert(METADATA_PRIMARY_KEY.into(), place.to_string());
         }
         // Nullable whatever the source says: a day may lack a column that other days have.
@@ -157,18 +168,26 @@ fn table(
         select.push(select_sql);
     }
     let relation = quote_qualified(&listed.relation.schema, &listed.relation.name);
+    // By name: one that is attached later is none of the snapshot, and those that are tables of their own
+    // stay away.
+    let heirs = (!listed.heirs.is_empty()).then(|| {
+        let oids = listed.heirs.iter().chain([&listed.relation.oid]).map(u32::to_string);
+        let oids = oids.collect::<Vec<_>>().join(",");
+        format!("tableoid = any ('{{{oids}}}'::pg_catalog.oid[])")
+    });
     Ok(Table {
         name,
         from: match listed.kind {
-            // An inheritance parent without its children: they are tables of their own.
-            Kind::Table => format!("only {relation}"),
+            Kind::Table | Kind::Foreign if heirs.is_none() => format!("only {relation}"),
             _ => relation,
         },
+        condition: heirs,
         relation: listed.relation,
         schema: Arc::new(Schema::new(fields)),
         codecs,
         select: select.join(", "),
         bytes,
+        heap_bytes,
         heap: listed.heap,
     })
 }

@@ -46,7 +46,7 @@ impl Coordinator {
             lock(&connection, &expected).await?;
             // The transaction's first query: the snapshot is fixed here, under the locks.
             let locked = list(&connection, source, &mut given, tables).await?;
-            if !same_relations(&expected, &locked) {
+            if expected != locked {
                 control(&connection, "rollback").await?;
                 continue;
             }
@@ -121,15 +121,10 @@ async fn list(
     names::requested(listed, names, given, tables)
 }
 
-fn same_relations(a: &[(String, Listed)], b: &[(String, Listed)]) -> bool {
-    let identity = |(name, listed): &(String, Listed)| (name.clone(), listed.relation.clone());
-    a.iter().map(identity).eq(b.iter().map(identity))
-}
-
 async fn lock(connection: &Connection, tables: &[(String, Listed)]) -> Result<()> {
     let relations: Vec<String> = tables
         .iter()
-        .filter(|(_, listed)| listed.lockable)
+        .filter(|(_, listed)| listed.kind.is_lockable())
         .map(|(_, listed)| quote_qualified(&listed.relation.schema, &listed.relation.name))
         .collect();
     if relations.is_empty() {
