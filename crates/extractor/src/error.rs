@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use lake_storage::SqlName;
+
+use crate::postgres::Ungranted;
+
 /// A failure of an extract: which table, with the cause in `source`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +49,19 @@ pub enum Error {
         pattern: String,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// Tables that the role may not read.
+    #[error(
+        "the role {} may not read {}: {}",
+        SqlName(role),
+        tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        crate::postgres::mend(role, tables)
+    )]
+    NotGranted {
+        /// The role.
+        role: String,
+        /// The tables.
+        tables: Vec<Ungranted>,
     },
     /// A table that can't have its name in the lake.
     #[error(

@@ -108,30 +108,6 @@ async fn a_day_taken_again_is_the_day_as_it_is_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_not_be_read_is_refused_by_name() {
-    let mut fixture = Fixture::new(
-        "create table open (x int); create table closed (x int);
-         create table filtered (x int); alter table filtered enable row level security;
-         create policy mine on filtered using (x = 1);
-         do $$ begin if not exists (select from pg_roles where rolname = 'limited') then create role limited login; end if; end $$;
-         grant usage on schema public to limited; grant select on open, filtered to limited;",
-    )
-    .await;
-    fixture.source.url = fixture.source.url.replace("postgres@", "limited@");
-    fixture.source.tables = vec!["public.closed".parse().unwrap()];
-    let error = chain(&fixture.extract().await.unwrap_err());
-    assert!(error.contains("permission denied for table closed"), "{error}");
-    fixture.source.tables = vec!["public.filtered".parse().unwrap()];
-    let error = chain(&fixture.extract().await.unwrap_err());
-    assert!(
-        error.contains("row-level security policy for table \"filtered\""),
-        "{error}"
-    );
-    fixture.source.tables = vec!["public.open".parse().unwrap()];
-    fixture.extract().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn columns_that_the_lake_cannot_hold_are_refused_with_the_rename_that_mends_it() {
     let mut fixture = Fixture::new(
         "create table t (extract_date date, \"a b\" int, \"a,b\" int, x int, \"X\" int, \"fine-ü\" int);

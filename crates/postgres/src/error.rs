@@ -1,5 +1,7 @@
 //! What can go wrong between us and a PostgreSQL server.
 
+use tokio_postgres::error::SqlState;
+
 use crate::{Endpoint, LockWait, TimeLimit};
 
 /// A failure to talk to a server, or of the values that it sent.
@@ -142,6 +144,12 @@ fn yaml_key(name: &str) -> String {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Whether the session was one of several that waited for each other.
+    pub fn is_deadlock(&self) -> bool {
+        let Self::Query { source, .. } = self else { return false };
+        source.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+    }
+
     /// Names what was tried with a statement: for `map_err`.
     pub fn query(action: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
         let action = action.into();

@@ -12,7 +12,9 @@
 //! first query fixes the snapshot. The other way round, a `TRUNCATE` or a rewriting `ALTER` that
 //! commits in between would leave a table that looks empty under the snapshot, and no error.
 
+mod grants;
 mod list;
+mod locks;
 mod names;
 mod own_thread;
 mod pieces;
@@ -28,6 +30,8 @@ use std::sync::Arc;
 use lake_postgres::Timeouts;
 use lake_storage::{DayWriter, Lake, Manifest, TableWrite};
 
+pub use self::grants::Ungranted;
+pub(crate) use self::grants::mend;
 use self::names::Given;
 use self::own_thread::on_own_thread;
 use self::read::{Part, read_all};

@@ -1,6 +1,6 @@
 //! How each table is read: its columns, what they become, its size.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -27,6 +27,7 @@ pub(super) struct Table {
     pub(super) from: String,
     /// What follows `where`, if anything does.
     pub(super) condition: Option<String>,
+    pub(super) kind: Kind,
     pub(super) bytes: u64,
     /// Those of the largest heap that it is read from: all, if none inherits from it.
     pub(super) heap_bytes: u64,
@@ -61,6 +62,7 @@ async fn sizes(connection: &Connection, oids: &[u32]) -> Result<HashMap<u32, u64
 pub(super) async fn resolve(
     connection: &Connection,
     selected: Vec<(String, Listed)>,
+    by_column: &HashSet<u32>,
     settings: &[(TablePattern, TableSettings)],
 ) -> Result<Vec<Table>> {
     let oids: Vec<u32> = selected.iter().map(|(_, listed)| listed.relation.oid).collect();
@@ -71,7 +73,9 @@ pub(super) async fn resolve(
     let sizes = sizes(connection, &with_heirs).await?;
     selected
         .into_iter()
-        .map(|(name, listed)| {
+        .map(|(name, mut listed)| {
+            // The right to read columns does not extend to ctid.
+            listed.heap &= !by_column.contains(&listed.relation.oid);
             let columns = columns.remove(&listed.relation.oid).unwrap_or_default();
             let settings = TablePattern::find(settings, &listed.relation);
             let size = |oid: &u32| sizes.get(oid).copied().unwrap_or_default();
@@ -182,6 +186,7 @@ fn table(
             _ => relation,
         },
         condition: heirs,
+        kind: listed.kind,
         relation: listed.relation,
         schema: Arc::new(Schema::new(fields)),
         codecs,

@@ -1,16 +1,17 @@
 //! The transaction that holds the locks and the snapshot.
 
 use chrono::{DateTime, Utc};
-use lake_postgres::{Connection, Error as PgError, quote_qualified};
+use lake_postgres::{Connection, Error as PgError};
 use lake_storage::Snapshot;
 
-use super::PostgresSource;
 use super::list::{self, Listed};
 use super::names::{self, Given};
 use super::relation::{self, Table};
+use super::{PostgresSource, grants, locks};
 use crate::{Error, Result};
 
 const ATTEMPTS: u32 = 5;
+const BEGIN: &str = "begin isolation level repeatable read, read only";
 
 /// The first connection: its transaction's snapshot is the one that everything is read under.
 pub(super) struct Coordinator {
@@ -41,25 +42,51 @@ impl Coordinator {
             .map_err(PgError::query("read the server's version"))?
             .get(0);
         for _ in 0..ATTEMPTS {
-            let expected = list(&connection, source, &mut given, tables).await?;
-            control(&connection, "begin isolation level repeatable read, read only").await?;
-            lock(&connection, &expected).await?;
-            // The transaction's first query: the snapshot is fixed here, under the locks.
-            let locked = list(&connection, source, &mut given, tables).await?;
-            if expected != locked {
-                control(&connection, "rollback").await?;
-                continue;
+            match Self::settle(&connection, source, &mut given, tables).await {
+                Ok(Some((snapshot, tables))) => {
+                    return Ok(Self {
+                        connection,
+                        tables,
+                        ctid_ranges: version >= 140_000,
+                        snapshot,
+                    });
+                }
+                Ok(None) => {}
+                // Another session waited for a lock of ours, and we for one of its own.
+                Err(Error::Postgres(error)) if error.is_deadlock() => {
+                    tracing::debug!(%error, "the tables are locked anew");
+                }
+                Err(error) => return Err(error),
             }
-            let snapshot = identify(&connection).await?;
-            let tables = relation::resolve(&connection, locked, &source.settings).await?;
-            return Ok(Self {
-                connection,
-                tables,
-                ctid_ranges: version >= 140_000,
-                snapshot,
-            });
+            control(&connection, "rollback").await?;
         }
         Err(Error::Unsettled { attempts: ATTEMPTS })
+    }
+
+    /// Locks the tables and fixes the snapshot; `None` if the tables changed meanwhile.
+    async fn settle(
+        connection: &Connection,
+        source: &PostgresSource,
+        given: &mut Given,
+        tables: &[String],
+    ) -> Result<Option<(Snapshot, Vec<Table>)>> {
+        let expected = list(connection, source, given, tables).await?;
+        let by_column = grants::check(connection, &expected, &source.settings).await?;
+        control(connection, BEGIN).await?;
+        locks::lock(connection, &expected, &by_column).await?;
+        // The transaction's first query: the snapshot is fixed here, under the locks.
+        let locked = list(connection, source, given, tables).await?;
+        if expected != locked {
+            return Ok(None);
+        }
+        let snapshot = identify(connection).await?;
+        let all_locked = locked
+            .iter()
+            .all(|(_, listed)| listed.kind.is_lockable() && !by_column.contains(&listed.relation.oid));
+        let tables = relation::resolve(connection, locked, &by_column, &source.settings).await?;
+        locks::plan(connection, &tables).await?;
+        let settled = all_locked || locks::are_of_the_snapshot(connection).await?;
+        Ok(settled.then_some((snapshot, tables)))
     }
 
     /// Names the snapshot so that other connections can adopt it; `None` where the server can't.
@@ -80,7 +107,7 @@ impl Coordinator {
     /// Adopts an exported snapshot on a connection of its own.
     pub(super) async fn adopt(source: &PostgresSource, command: &str, snapshot: &str) -> Result<Connection> {
         let connection = Connection::open(&source.url, command, source.timeouts).await?;
-        control(&connection, "begin isolation level repeatable read, read only").await?;
+        control(&connection, BEGIN).await?;
         let set = format!("set transaction snapshot {}", lake_postgres::quote_literal(snapshot));
         control(&connection, &set).await?;
         Ok(connection)
@@ -119,21 +146,6 @@ async fn list(
     given.look_for(&listed)?;
     let names = names::name_all(&listed, source, given);
     names::requested(listed, names, given, tables)
-}
-
-async fn lock(connection: &Connection, tables: &[(String, Listed)]) -> Result<()> {
-    let relations: Vec<String> = tables
-        .iter()
-        .filter(|(_, listed)| listed.kind.is_lockable())
-        .map(|(_, listed)| quote_qualified(&listed.relation.schema, &listed.relation.name))
-        .collect();
-    if relations.is_empty() {
-        return Ok(());
-    }
-    let statement = format!("lock table {} in access share mode", relations.join(", "));
-    Ok(connection
-        .execute_watched(&statement, "lock the tables for reading")
-        .await?)
 }
 
 async fn identify(connection: &Connection) -> Result<Snapshot> {
