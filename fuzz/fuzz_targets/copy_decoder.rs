@@ -246,7 +246,7 @@ fn decode(
         batches.extend(std::iter::from_fn(|| decoder.full_batch()));
     }
     let rows = decoder.end().map_err(|error| error.to_string())?;
-    batches.push(decoder.last_batch().expect("whole rows make a batch"));
+    batches.push(decoder.last_batch().map_err(|error| error.to_string())?);
     let all = concat_batches(schema, &batches).expect("batches of one schema");
     assert_eq!(all.num_rows() as u64, rows);
     Ok(all)

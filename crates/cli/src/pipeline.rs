@@ -24,6 +24,20 @@ pub struct Pipeline {
     log: RunLog,
 }
 
+/// Shows how far an extract is.
+pub fn show(progress: &Progress, news: lake_extractor::Progress) {
+    match news {
+        lake_extractor::Progress::Planned { bytes, .. } => progress.planned(bytes),
+        lake_extractor::Progress::Read { rows, bytes } => progress.advance(rows, bytes),
+        lake_extractor::Progress::TableDone(table) => tracing::debug!(
+            "{}: {}, {}",
+            SqlName(&table.name),
+            plural(table.rows, "row"),
+            bytes_text(table.bytes)
+        ),
+    }
+}
+
 impl Pipeline {
     /// Reads the config and begins the record of a run.
     pub async fn begin(global: &Global, command: &str, date: RunDate) -> anyhow::Result<Self> {
@@ -81,18 +95,9 @@ impl Pipeline {
             self.log.step_started("extract", Some(&name))?;
             let progress = Arc::new(self.progress(format!("extract {name}")));
             let shown = progress.clone();
-            let extracted = lake_extractor::extract(&self.lake, &source, &request, move |news| match news {
-                lake_extractor::Progress::Planned { bytes, .. } => shown.planned(bytes),
-                lake_extractor::Progress::Read { rows, bytes } => shown.advance(rows, bytes),
-                lake_extractor::Progress::TableDone(table) => tracing::debug!(
-                    "{}: {}, {}",
-                    SqlName(&table.name),
-                    plural(table.rows, "row"),
-                    bytes_text(table.bytes)
-                ),
-            })
-            .await
-            .with_context(|| format!("extract of {name} for {}", self.date));
+            let extracted = lake_extractor::extract(&self.lake, &source, &request, move |news| show(&shown, news))
+                .await
+                .with_context(|| format!("extract of {name} for {}", self.date));
             drop(progress);
             let report = self.ended(extracted, |step, report| {
                 step.tables = report.tables.len() as u64;

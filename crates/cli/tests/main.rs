@@ -5,6 +5,7 @@
     reason = "a test that can't go on fails, and one with a seed says which"
 )]
 
+mod arrays;
 mod at_once;
 mod bad_rows;
 mod commands;

@@ -56,6 +56,7 @@ pub struct SourceFile {
     pub r#type: Spanned<String>,
     pub url: Option<Spanned<String>>,
     pub tables: Option<Tables>,
+    pub arrays: Option<Spanned<String>>,
     #[serde(default)]
     pub files: BTreeMap<String, Spanned<CsvFileEntry>>,
 }

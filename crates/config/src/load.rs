@@ -6,7 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use lake_csv::{ColumnType, CsvSettings, Encoding, OnBadRow};
-use lake_extractor::{ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, Timeouts, nearest};
+use lake_extractor::{
+    Arrays, ColumnAs, CsvSource, PostgresSource, Source, TablePattern, TableSettings, Timeouts, nearest,
+};
 use serde_saphyr::{Location, Spanned};
 
 use crate::expand::expand;
@@ -270,6 +272,7 @@ impl Reader<'_> {
             r#type,
             url,
             tables,
+            arrays,
             files,
         } = &source.value;
         match r#type.value.as_str() {
@@ -286,10 +289,11 @@ impl Reader<'_> {
                         format!("the source {name} is of type postgres, which has no `files:`"),
                     ));
                 }
+                self.arrays(arrays.as_ref())?;
                 self.patterns(tables.as_ref()).map(drop)
             }
             "csv" => {
-                if url.is_some() || tables.is_some() {
+                if url.is_some() || tables.is_some() || arrays.is_some() {
                     return Err(self.error(
                         source,
                         format!("the source {name} is of type csv, which has `files:` alone"),
@@ -323,7 +327,16 @@ impl Reader<'_> {
             timeouts,
             tables,
             settings,
+            arrays: self.arrays(source.arrays.as_ref())?,
         })
+    }
+
+    fn arrays(&self, text: Option<&Spanned<String>>) -> Result<Arrays, ConfigError> {
+        match text.map(|text| (text, text.value.as_str())) {
+            None | Some((_, "list")) => Ok(Arrays::List),
+            Some((_, "text")) => Ok(Arrays::Text),
+            Some((text, other)) => Err(self.error(text, format!("arrays become list or text, not {other:?}"))),
+        }
     }
 
     #[allow(clippy::type_complexity)]

@@ -28,11 +28,24 @@ pub enum Error {
         #[source]
         cause: Box<Error>,
     },
-    /// Tables whose columns the lake can't hold.
-    #[error("{}", refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Tables {
-        /// Why, a table each.
-        refused: Vec<lake_storage::Error>,
+    /// Several at once.
+    #[error("{}", errors.iter().map(Error::chain).collect::<Vec<_>>().join("\n"))]
+    Several {
+        /// Each of them.
+        errors: Vec<Error>,
+    },
+    /// Columns with values that the lake's types for them can't hold.
+    #[error(
+        "{}\nnothing was published; with this as `tables` of the source {source_name} in the config they go through:\n{config}",
+        refused.join("\n")
+    )]
+    Values {
+        /// Which column and value of which table, a column each.
+        refused: Vec<String>,
+        /// The source.
+        source_name: String,
+        /// The source's `tables`, with what these columns need.
+        config: String,
     },
     /// A selection that selects nothing.
     #[error("{what} matches no table{nearest}")]
@@ -140,6 +153,21 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// What went wrong, if anything did.
+    pub(crate) fn all(mut errors: Vec<Error>) -> Result<()> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(Error::Several { errors }),
+        }
+    }
+
+    /// With its causes.
+    fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
     pub(crate) fn in_table(table: impl Into<String>) -> impl FnOnce(Error) -> Error {
         let table = table.into();
         move |cause| Error::Table {

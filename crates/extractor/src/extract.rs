@@ -190,3 +190,22 @@ pub async fn probe(lake: &Lake, source: &Source, command: &str) -> Result<Probe>
         Source::Csv(source) => crate::files::probe(source).await,
     }
 }
+
+/// Looks at all values of a source without taking anything: what the config has to say for an extract is found at
+/// once.
+///
+/// # Errors
+/// All that extracts would refuse.
+pub async fn probe_values(
+    lake: &Lake,
+    source: &Source,
+    command: &str,
+    jobs: usize,
+    progress: impl Fn(Progress) + Clone + Send + Sync + 'static,
+) -> Result<Probe> {
+    match source {
+        Source::Postgres(source) => crate::postgres::probe_values(lake, source, command, jobs, progress).await,
+        // Each file is read as a whole for its types.
+        Source::Csv(source) => crate::files::probe(source).await,
+    }
+}

@@ -1,7 +1,7 @@
 //! CSV files as a source.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lake_csv::{CsvFile, CsvSettings};
@@ -26,14 +26,8 @@ pub(crate) async fn extract(
     progress: impl Fn(Progress) + Send + Sync + Clone + 'static,
 ) -> Result<(Manifest, Vec<String>, Vec<Quarantined>)> {
     let selected = select(source, &request.tables)?;
-    for (table, (path, _)) in &selected {
-        if !path.exists() {
-            return Err(Error::NoFile {
-                table: (*table).clone(),
-                path: path.clone(),
-            });
-        }
-    }
+    let missing = selected.iter().filter(|(_, (path, _))| !path.exists());
+    Error::all(missing.map(|(table, (path, _))| no_file(table, path)).collect())?;
     progress(Progress::Planned {
         tables: selected.len() as u64,
         bytes: selected
@@ -44,6 +38,7 @@ pub(crate) async fn extract(
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
     let mut tables = Vec::with_capacity(selected.len());
     let mut quarantined = Vec::new();
+    let mut failed = Vec::new();
     for (table, (path, settings)) in selected {
         let earlier = lake.table_schema(&source.name, table).await?;
         let (day, table, path, settings, progress) = (
@@ -71,10 +66,16 @@ pub(crate) async fn extract(
             });
             Ok::<_, Error>((write, quarantined))
         });
-        let (write, left_out) = written.await??;
-        tables.push(write);
-        quarantined.extend(left_out);
+        match written.await? {
+            Ok((write, left_out)) => {
+                tables.push(write);
+                quarantined.extend(left_out);
+            }
+            // The other files are looked at too: who mends one wants to know of all.
+            Err(error) => failed.push(error),
+        }
     }
+    Error::all(failed)?;
     let names = tables.iter().map(|table| table.name.clone()).collect();
     // Every reader has ended, so this is the last reference.
     let Some(day) = Arc::into_inner(day) else {
@@ -99,6 +100,13 @@ fn select<'a>(source: &'a CsvSource, wanted: &[String]) -> Result<Vec<(&'a Strin
             })
         })
         .collect()
+}
+
+fn no_file(table: &str, path: &Path) -> Error {
+    Error::NoFile {
+        table: table.into(),
+        path: path.into(),
+    }
 }
 
 /// Writes a table's day, and its bad rows into a file of their own, whose path comes with it.
@@ -145,22 +153,25 @@ fn write_file(
 
 pub(crate) async fn probe(source: &CsvSource) -> Result<Probe> {
     let mut description = "CSV files".to_owned();
+    let mut failed = Vec::new();
     for (name, (path, settings)) in &source.files {
         let (table, path, settings) = (name.clone(), path.clone(), settings.clone());
         let checked = tokio::task::spawn_blocking(move || {
             if !path.exists() {
-                return Err(Error::NoFile { table, path });
+                return Err(no_file(&table, &path));
             }
             let file = CsvFile::open(&path, &settings).map_err(|e| Error::in_table(&table)(e.into()))?;
             lake_storage::check_columns(&table, &file.schema())?;
             Ok(file.bad_rows())
         });
-        let bad_rows = checked.await??;
-        if bad_rows > 0 {
-            let plural = if bad_rows == 1 { "" } else { "s" };
-            description += &format!(", {bad_rows} bad row{plural} of {name} left out");
+        match checked.await? {
+            Ok(0) => {}
+            Ok(1) => description += &format!(", 1 bad row of {name} left out"),
+            Ok(bad_rows) => description += &format!(", {bad_rows} bad rows of {name} left out"),
+            Err(error) => failed.push(error),
         }
     }
+    Error::all(failed)?;
     Ok(Probe {
         description,
         tables: source.files.keys().cloned().collect(),

@@ -9,7 +9,9 @@ mod files;
 pub mod postgres;
 
 pub use error::{Error, Result, nearest};
-pub use extract::{ExtractReport, ExtractedTable, Probe, Progress, Quarantined, Request, Source, extract, probe};
+pub use extract::{
+    ExtractReport, ExtractedTable, Probe, Progress, Quarantined, Request, Source, extract, probe, probe_values,
+};
 pub use files::CsvSource;
 pub use lake_postgres::{TimeLimit, Timeouts};
-pub use postgres::{ColumnAs, PostgresSource, TablePattern, TableSettings};
+pub use postgres::{Arrays, ColumnAs, PostgresSource, TablePattern, TableSettings};

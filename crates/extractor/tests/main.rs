@@ -12,7 +12,7 @@ mod postgres_snapshot;
 mod postgres_tables;
 mod postgres_types;
 
-use lake_extractor::{Error, ExtractReport, PostgresSource, Request, Source, extract};
+use lake_extractor::{Arrays, Error, ExtractReport, PostgresSource, Request, Source, extract};
 use lake_postgres::Timeouts;
 use lake_sandbox::PostgresServer;
 use lake_storage::{Lake, RunDate, RunId};
@@ -41,6 +41,7 @@ impl Fixture {
                 timeouts: Timeouts::default(),
                 tables: Vec::new(),
                 settings: Vec::new(),
+                arrays: Arrays::default(),
             },
             _folder: folder,
         };

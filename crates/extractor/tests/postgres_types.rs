@@ -2,10 +2,11 @@
 
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lake_extractor::{ColumnAs, TableSettings};
+use lake_extractor::{Arrays, ColumnAs, TableSettings};
 
 use crate::{Fixture, chain};
 
@@ -171,8 +172,6 @@ async fn a_value_that_arrow_lacks_is_named_with_its_mend() {
         ("timestamptz", "294276-12-31", "294246"),
         ("date", "-infinity", "-infinity"),
         ("numeric(5,2)", "NaN", "NaN"),
-        ("int[]", "{{1,2},{3,4}}", "2 dimensions"),
-        ("int[]", "[0:1]={1,2}", "index 0"),
     ] {
         let mut fixture = Fixture::new(&format!(
             "create table t (valid_to {column_type}); insert into t values ('{value}');"
@@ -183,7 +182,9 @@ async fn a_value_that_arrow_lacks_is_named_with_its_mend() {
             error.contains("public.t") && error.contains("column valid_to") && error.contains(shown),
             "{error}"
         );
-        assert!(error.contains("`columns: {valid_to: text}`"), "{error}");
+        let config = "as `tables` of the source postgres in the config they go through:\n    tables:\n      \
+                      '*.*':\n      public.t: {columns: {valid_to: text}}";
+        assert!(error.contains(config), "{error}");
         assert!(fixture.lake.manifest("postgres", crate::day()).unwrap().is_none());
 
         // What the message says does mend it.
@@ -198,6 +199,40 @@ async fn a_value_that_arrow_lacks_is_named_with_its_mend() {
             other => other,
         };
         assert_eq!(cells(&fixture, "t")[0].2, expected);
+    }
+}
+
+/// Of a table that several connections read, whichever of them meets the array.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_array_of_another_shape_makes_its_column_text() {
+    let mut fixture = Fixture::new(
+        "create table t (id int, a int[], b text);
+         insert into t select i, array[i, null], repeat('x', 1500) from generate_series(1, 45000) i;
+         create table other (a int[]); insert into other values ('{1}')",
+    )
+    .await;
+    fixture.extract().await.unwrap();
+    assert!(matches!(fixture.table("t").column(1).data_type(), DataType::List(_)));
+
+    fixture
+        .execute("update t set a = '[0:1]={1,2}' where id = 44999; update t set a = '{{1},{2}}' where id = 1")
+        .await;
+    for _ in 0..2 {
+        fixture.extract().await.unwrap();
+        let rows = fixture.table("t");
+        let ids = rows.column(0).as_primitive::<Int32Type>().values();
+        let texts = rows.column(1).as_string::<i32>();
+        let text_of = |id: i32| texts.value(ids.iter().position(|of| *of == id).unwrap());
+        assert_eq!(rows.num_rows(), 45_000);
+        assert_eq!(text_of(1), "{{1},{2}}");
+        assert_eq!(text_of(2), "{2,NULL}");
+        assert_eq!(text_of(44_999), "[0:1]={1,2}");
+        assert_eq!(text_of(45_000), "{45000,NULL}");
+    }
+    for (arrays, other) in [(Arrays::List, "[1]"), (Arrays::Text, "{1}")] {
+        fixture.source.arrays = arrays;
+        fixture.extract().await.unwrap();
+        assert_eq!(cells(&fixture, "other")[0].2, other);
     }
 }
 

@@ -81,10 +81,7 @@ pub enum Error {
     #[error("the server ended its COPY without a row count: is there a proxy between that changes messages?")]
     Uncounted,
     /// A value that its column's Arrow type can't hold.
-    #[error(
-        "column {column}: the value {value} can't be held as {data_type}; carry the column as text with `columns: {{{}: text}}`",
-        yaml_key(column)
-    )]
+    #[error("column {column}: the value {value} can't be held as {data_type}")]
     Value {
         /// The column.
         column: String,
@@ -93,11 +90,16 @@ pub enum Error {
         /// The Arrow type.
         data_type: String,
     },
+    /// An array that a list can't hold.
+    #[error("column {column}: {shape} can't be held as a list")]
+    ArrayShape {
+        /// The column.
+        column: String,
+        /// What it is instead.
+        shape: String,
+    },
     /// A value that travels as text, and whose bytes are none.
-    #[error(
-        "column {column}: the value \"{value}\" is not text in UTF-8; leave the column out with `select: [{}]`",
-        yaml_key(&format!("-{column}"))
-    )]
+    #[error("column {column}: the value \"{value}\" is not text in UTF-8")]
     NotText {
         /// The column.
         column: String,
@@ -115,29 +117,6 @@ pub enum Error {
     /// Arrays that do not make a batch.
     #[error("cannot build a batch")]
     Arrow(#[from] arrow::error::ArrowError),
-}
-
-/// A name as a line of config writes it: quoted where YAML would take it for something else.
-fn yaml_key(name: &str) -> String {
-    let plain = name.trim_start_matches('-');
-    let is_word = plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && plain.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let is_other = matches!(
-        &*plain.to_lowercase(),
-        "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
-    );
-    if is_word && !is_other {
-        return name.into();
-    }
-    let escaped: String = name
-        .chars()
-        .map(|c| match c {
-            '"' | '\\' => format!("\\{c}"),
-            c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
-            c => c.to_string(),
-        })
-        .collect();
-    format!("\"{escaped}\"")
 }
 
 /// The result of an operation on a server.

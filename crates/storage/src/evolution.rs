@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, TimeUnit};
 
 use crate::schema::{delta_type_name, same_type};
+use crate::server_text::has_text;
 use crate::{Error, Result, RunDate, SqlName};
 
 /// What a run may change about the columns of a table that other days have already.
@@ -174,7 +175,10 @@ fn retyped(field: &Field, data_type: &DataType) -> Field {
         return field.clone();
     }
     let mut metadata = field.metadata().clone();
-    metadata.remove(DECLARED_TYPE);
+    // What a list becomes is read as the array that it was.
+    if !matches!(field.data_type(), DataType::List(_)) {
+        metadata.remove(DECLARED_TYPE);
+    }
     metadata.remove(NO_VALUES);
     Field::new(field.name(), data_type.clone(), field.is_nullable()).with_metadata(metadata)
 }
@@ -186,16 +190,11 @@ fn has_no_values(field: &Field) -> bool {
     field.metadata().contains_key(NO_VALUES)
 }
 
-/// The narrowest type that holds every value of both exactly; text where no other does, and `None`
-/// for what has no text of its own (bytes and lists beside other types).
+/// The narrowest type that holds every value of both exactly; text where no other does, and `None` for bytes and
+/// lists beside most other types.
 pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Boolean, Date32, Decimal128, Float32, Float64, Int16, Int32, Int64, List, Timestamp, Utf8};
-    let has_text = |data_type: &DataType| {
-        matches!(
-            data_type,
-            Boolean | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..) | Date32 | Timestamp(..) | Utf8
-        )
-    };
+    use DataType::{Binary, Date32, Float32, Float64, Int16, Int32, Int64, List, Timestamp, Utf8};
+    let is_scalar = |data_type: &DataType| !matches!(data_type, Binary | List(_)) && has_text(data_type);
     Some(match (a, b) {
         _ if same_type(a, b) => a.clone(),
         (Int16, Int32) | (Int32, Int16) => Int32,
@@ -211,7 +210,9 @@ pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
         }
         _ => match (digits(a), digits(b)) {
             (Some(a), Some(b)) => common_decimal(a, b).unwrap_or(Utf8),
-            _ if has_text(a) && has_text(b) => Utf8,
+            _ if is_scalar(a) && is_scalar(b) => Utf8,
+            // A list meets the server's text of arrays that a list can't hold.
+            _ if matches!((a, b), (List(_), Utf8) | (Utf8, List(_))) && has_text(a) && has_text(b) => Utf8,
             _ => return None,
         },
     })
@@ -259,6 +260,7 @@ mod tests {
             (Date32, Int32, Some(Utf8)),
             (list(Int16), list(Int64), Some(list(Int64))),
             (list(Int16), Int16, None),
+            (list(Int16), Utf8, Some(Utf8)),
             (Binary, Utf8, None),
         ];
         for (a, b, expected) in cases {

@@ -49,6 +49,7 @@ mod row_groups;
 mod runs;
 mod schema;
 mod sealed;
+mod server_text;
 mod sql_name;
 mod stored_file;
 

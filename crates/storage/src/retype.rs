@@ -13,11 +13,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::util::display::FormatOptions;
 
 use crate::disk::{self, io};
 use crate::evolution::{self, Evolution, SchemaChange, in_types_of};
@@ -27,7 +26,7 @@ use crate::publish::some_at_once;
 use crate::schema::EXTRACT_DATE;
 use crate::{
     BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, Memory, RESULTS, Result, RunDate, StoredFile,
-    TableEntry, TableWrite, WrittenFile, commit, schema,
+    TableEntry, TableWrite, WrittenFile, commit, schema, server_text,
 };
 
 /// In a table's folder while days of it are being rewritten.
@@ -319,21 +318,34 @@ pub(crate) fn rewrite(from: &StoredFile, to: &Path, schema: &SchemaRef, memory: 
 }
 
 fn cast(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, (FieldRef, ArrowError)> {
-    let options = CastOptions {
-        safe: false, // a value that does not fit is an error, not a NULL
-        format_options: FormatOptions::default()
-            .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
-            .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z")),
-    };
     let mut arrays = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         let error = |source| (field.clone(), source);
-        let array = batch.column(batch.schema_ref().index_of(field.name()).map_err(error)?);
-        arrays.push(match array.data_type() == field.data_type() {
-            true => array.clone(),
-            false => cast_with_options(array, field.data_type(), &options).map_err(error)?,
-        });
+        let place = batch.schema_ref().index_of(field.name()).map_err(error)?;
+        let had = batch.schema_ref().field(place);
+        arrays.push(cast_values(batch.column(place), had, field.data_type()).map_err(error)?);
     }
     // A table has a column at least.
     RecordBatch::try_new(schema.clone(), arrays).map_err(|source| (schema.fields()[0].clone(), source))
+}
+
+fn cast_values(values: &ArrayRef, had: &Field, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    match (values.data_type(), data_type) {
+        (from, to) if from == to => Ok(values.clone()),
+        (_, DataType::Utf8) => Ok(Arc::new(server_text::text(values, had)?)),
+        (DataType::List(_), DataType::List(item)) if *item.data_type() == DataType::Utf8 => {
+            let list = values.as_list::<i32>();
+            let items = Arc::new(server_text::text(list.values(), had)?);
+            let list = ListArray::try_new(item.clone(), list.offsets().clone(), items, list.nulls().cloned())?;
+            Ok(Arc::new(list))
+        }
+        _ => {
+            // A value that does not fit is an error, not a NULL.
+            let options = CastOptions {
+                safe: false,
+                ..CastOptions::default()
+            };
+            cast_with_options(values, data_type, &options)
+        }
+    }
 }

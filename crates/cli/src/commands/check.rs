@@ -2,21 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::sync::Arc;
 
+use lake_extractor::{Probe, Source};
 use lake_postgres::Connection;
 use lake_storage::Lake;
 
 use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{self, Status, WithStatus};
-use crate::pipeline::origins;
-use crate::ui::{plural, visible};
+use crate::pipeline::{origins, show};
+use crate::ui::{Progress, plural, visible};
 
 /// Try everything that a run needs, and say how to mend what fails.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Read every row of the sources too, and write nothing: shows all values for which the config needs a line.
+    #[arg(long)]
+    deep: bool,
+}
 
-pub async fn run(global: &Global, _: &Args) -> anyhow::Result<()> {
+pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
     let mut failed = 0;
     let mut tell = |name: String, result: anyhow::Result<String>| -> anyhow::Result<()> {
@@ -40,7 +46,10 @@ pub async fn run(global: &Global, _: &Args) -> anyhow::Result<()> {
     for name in config.source_names() {
         let probed = async {
             let source = config.source(&name)?;
-            let probe = lake_extractor::probe(&Lake::at(&config.lake)?, &source, "lake check").await?;
+            let probe = match args.deep {
+                true => probe_values(global, &config, &source).await?,
+                false => lake_extractor::probe(&Lake::at(&config.lake)?, &source, "lake check").await?,
+            };
             schemas.insert(name.clone(), probe.schemas);
             anyhow::Ok(format!(
                 "{}, {}",
@@ -70,6 +79,15 @@ pub async fn run(global: &Global, _: &Args) -> anyhow::Result<()> {
         .into());
     }
     Ok(())
+}
+
+async fn probe_values(global: &Global, config: &Config, source: &Source) -> anyhow::Result<Probe> {
+    let lake = global.open_lake(config)?;
+    let label = format!("check {}", source.name());
+    let progress = Arc::new(Progress::new(global.progress, global.quiet, label));
+    let jobs = lake.memory().workers();
+    let probed = lake_extractor::probe_values(&lake, source, "lake check", jobs, move |news| show(&progress, news));
+    Ok(probed.await?)
 }
 
 /// Writes a file into a folder and removes it again.

@@ -19,6 +19,7 @@ mod names;
 mod own_thread;
 mod pieces;
 mod read;
+mod refused;
 mod relation;
 mod select;
 mod snapshot;
@@ -27,14 +28,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Schema};
 use lake_postgres::Timeouts;
-use lake_storage::{DayWriter, Lake, Manifest, TableWrite};
+use lake_storage::{Lake, Manifest, TableWrite};
 
 pub use self::grants::Ungranted;
 pub(crate) use self::grants::mend;
 use self::names::Given;
 use self::own_thread::on_own_thread;
-use self::read::{Part, read_all};
+use self::read::{Part, Sink, read_all};
 use self::relation::Table;
 pub use self::select::TablePattern;
 use self::snapshot::{Coordinator, Identity};
@@ -53,6 +55,18 @@ pub struct PostgresSource {
     pub tables: Vec<TablePattern>,
     /// Settings by the pattern that they were written under.
     pub settings: Vec<(TablePattern, TableSettings)>,
+    /// What arrays become.
+    pub arrays: Arrays,
+}
+
+/// What arrays become.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrays {
+    /// Lists, and text from the first day on that has one which a list can't hold.
+    #[default]
+    List,
+    /// The server's text.
+    Text,
 }
 
 impl fmt::Debug for PostgresSource {
@@ -100,8 +114,13 @@ pub(crate) async fn extract(
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
     let given = Given::of(lake, &source.name)?;
     let reading = {
-        let (source, request, day) = (source.clone(), request.clone(), day.clone());
-        on_own_thread(move || async move { read(&source, given, &request, day, progress).await })
+        let (lake, source, request, day) = (lake.clone(), source.clone(), request.clone(), day.clone());
+        on_own_thread(move || async move {
+            let mut snapshot = Coordinator::open(&source, given, &request.command, &request.tables).await?;
+            check_columns(&snapshot.tables)?;
+            let parts = read(&lake, &source, &mut snapshot, request.jobs, Sink::Day(day), progress).await?;
+            Ok((snapshot.end().await?, parts))
+        })
     };
     let (identity, mut files) = reading.await?;
 
@@ -129,41 +148,96 @@ pub(crate) async fn extract(
 
 /// All that is refused at once: a run for each would try patience.
 fn check_columns(tables: &[Table]) -> Result<()> {
-    let mut refused: Vec<_> = tables
+    let refused = tables
         .iter()
-        .filter_map(|table| lake_storage::check_columns(&table.relation.to_string(), &table.schema).err())
-        .collect();
-    match refused.len() {
-        0 => Ok(()),
-        1 => Err(refused.remove(0).into()),
-        _ => Err(Error::Tables { refused }),
-    }
+        .filter_map(|table| lake_storage::check_columns(&table.relation.to_string(), &table.schema).err());
+    Error::all(refused.map(Error::from).collect())
 }
 
-/// Reads the tables under one snapshot into files.
+/// Reads the snapshot's tables and returns the parts of each.
 async fn read(
+    lake: &Lake,
     source: &PostgresSource,
-    given: Given,
-    request: &Request,
-    day: Arc<DayWriter>,
-    progress: impl Fn(Progress) + Send + Sync + 'static,
-) -> Result<(Identity, HashMap<String, Vec<Part>>)> {
-    let snapshot = Coordinator::open(source, given, &request.command, &request.tables).await?;
-    check_columns(&snapshot.tables)?;
+    snapshot: &mut Coordinator,
+    jobs: usize,
+    sink: Sink,
+    progress: impl Fn(Progress) + Clone + Send + Sync + 'static,
+) -> Result<HashMap<String, Vec<Part>>> {
+    for table in &mut snapshot.tables {
+        carry_known_lists_as_text(lake, source, table).await?;
+    }
     progress(Progress::Planned {
         tables: snapshot.tables.len() as u64,
         bytes: snapshot.tables.iter().map(|table| table.bytes).sum(),
     });
-    let pieces = pieces::cut(&snapshot.tables, request.jobs, snapshot.ctid_ranges);
-    let files = read_all(&snapshot, source, request, pieces, day, progress).await?;
-    Ok((snapshot.end().await?, files))
+    let mut pieces = pieces::cut(&snapshot.tables, jobs, snapshot.ctid_ranges);
+    let mut parts = HashMap::new();
+    while !pieces.is_empty() {
+        let found = read_all(snapshot, source, pieces.clone(), jobs, sink.clone(), progress.clone()).await?;
+        parts.extend(found.parts);
+        let again = refused::settle(found.refused, source, &mut snapshot.tables)?;
+        // Read for its values alone, a table has shown them all.
+        pieces.retain(|piece| again.contains(&piece.table) && matches!(sink, Sink::Day(_)));
+    }
+    Ok(parts)
+}
+
+/// The lists that are text in the lake already, or that the config wants as text.
+async fn carry_known_lists_as_text(lake: &Lake, source: &PostgresSource, table: &mut Table) -> Result<()> {
+    let lists = table.lists();
+    if lists.is_empty() {
+        return Ok(());
+    }
+    let in_lake = match source.arrays {
+        Arrays::Text => None,
+        Arrays::List => Some(lake.table_schema(&source.name, &table.name).await?),
+    };
+    for column in lists {
+        let name = table.schema.field(column).name();
+        let is_text = |schema: &Schema| {
+            schema
+                .field_with_name(name)
+                .is_ok_and(|f| *f.data_type() == DataType::Utf8)
+        };
+        if in_lake
+            .as_ref()
+            .is_none_or(|in_lake| in_lake.as_ref().is_some_and(is_text))
+        {
+            table.carry_list_as_text(column);
+        }
+    }
+    Ok(())
 }
 
 pub(crate) async fn probe(lake: &Lake, source: &PostgresSource, command: &str) -> Result<Probe> {
     let snapshot = Coordinator::open(source, Given::of(lake, &source.name)?, command, &[]).await?;
     check_columns(&snapshot.tables)?;
-    let identity = snapshot.end().await?;
-    Ok(Probe {
+    Ok(describe(snapshot.end().await?))
+}
+
+/// Reads everything and writes nothing.
+pub(crate) async fn probe_values(
+    lake: &Lake,
+    source: &PostgresSource,
+    command: &str,
+    jobs: usize,
+    progress: impl Fn(Progress) + Send + Sync + Clone + 'static,
+) -> Result<Probe> {
+    let given = Given::of(lake, &source.name)?;
+    let (lake, source, command) = (lake.clone(), source.clone(), command.to_owned());
+    let reading = on_own_thread(move || async move {
+        let mut snapshot = Coordinator::open(&source, given, &command, &[]).await?;
+        let columns = check_columns(&snapshot.tables);
+        let sink = Sink::Nowhere(lake.memory().clone());
+        let values = read(&lake, &source, &mut snapshot, jobs, sink, progress).await;
+        Error::all(columns.err().into_iter().chain(values.err()).collect())?;
+        snapshot.end().await
+    });
+    Ok(describe(reading.await?))
+}
+
+fn describe(identity: Identity) -> Probe {
+    Probe {
         description: format!(
             "PostgreSQL {}, database {}",
             identity.snapshot.server_version, identity.snapshot.database
@@ -174,5 +248,5 @@ pub(crate) async fn probe(lake: &Lake, source: &PostgresSource, command: &str) -
             .map(|table| table.relation.schema.clone())
             .collect(),
         tables: identity.tables.into_iter().map(|table| table.name).collect(),
-    })
+    }
 }

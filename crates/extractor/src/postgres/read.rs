@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use lake_postgres::Connection;
-use lake_postgres::copy::{BatchSize, CopyDecoder};
-use lake_storage::{DayWriter, WrittenFile};
+use lake_postgres::copy::{BatchSize, CopyDecoder, RefusedColumn};
+use lake_storage::{DayWriter, FileWriter, Memory, WrittenFile};
 
 use super::PostgresSource;
 use super::own_thread::on_own_thread;
 use super::pieces::{Piece, workers};
+use super::refused::Refused;
 use super::relation::Table;
 use super::snapshot::Coordinator;
-use crate::{Error, ExtractedTable, Progress, Request, Result};
+use crate::{Error, ExtractedTable, Progress, Result};
 
 const BATCH_ROWS_MAX: usize = 8192;
 
@@ -26,31 +27,64 @@ pub(super) struct Part {
     pub(super) file: WrittenFile,
 }
 
+/// Where the rows go.
+#[derive(Clone)]
+pub(super) enum Sink {
+    /// Into a day's files.
+    Day(Arc<DayWriter>),
+    /// Nowhere: each value is looked at.
+    Nowhere(Memory),
+}
+
+impl Sink {
+    pub(super) fn memory(&self) -> &Memory {
+        match self {
+            Self::Day(day) => day.memory(),
+            Self::Nowhere(memory) => memory,
+        }
+    }
+}
+
+/// What came of the pieces.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The parts of each table, unordered.
+    pub(super) parts: HashMap<String, Vec<Part>>,
+    /// The columns with a value that can't be taken; the pieces with one have no part.
+    pub(super) refused: Vec<Refused>,
+}
+
 /// What the workers share.
 struct Work<P> {
     tables: Vec<Table>,
     queue: Mutex<VecDeque<Piece>>,
     /// Pieces of each table that are not read yet.
     left: Mutex<Vec<(usize, u64, u64)>>,
-    day: Arc<DayWriter>,
+    sink: Sink,
     /// A worker has failed: what the others do is in vain.
     failed: AtomicBool,
+    refused: Mutex<Vec<Refused>>,
+    /// There will be no day, since the config has to say more: rows are looked at only.
+    looks_only: AtomicBool,
     progress: P,
 }
 
-/// Reads all pieces and returns the parts of each table, unordered.
+/// Reads all pieces.
+///
+/// A value that the lake can't hold does not end it: whoever has to write a line into the config for a column
+/// wants to know of all such columns.
 pub(super) async fn read_all<P>(
     snapshot: &Coordinator,
     source: &PostgresSource,
-    request: &Request,
     pieces: Vec<Piece>,
-    day: Arc<DayWriter>,
+    jobs: usize,
+    sink: Sink,
     progress: P,
-) -> Result<HashMap<String, Vec<Part>>>
+) -> Result<Found>
 where
     P: Fn(Progress) + Send + Sync + 'static,
 {
-    let connections = workers(&pieces, request.jobs);
+    let connections = workers(&pieces, jobs);
     let mut left = vec![(0, 0, 0); snapshot.tables.len()];
     for piece in &pieces {
         left[piece.table].0 += 1;
@@ -59,8 +93,10 @@ where
         tables: snapshot.tables.clone(),
         queue: Mutex::new(pieces.into()),
         left: Mutex::new(left),
-        day,
+        looks_only: AtomicBool::new(matches!(sink, Sink::Nowhere(_))),
+        sink,
         failed: AtomicBool::new(false),
+        refused: Mutex::default(),
         progress,
     });
 
@@ -70,7 +106,7 @@ where
     {
         for _ in 1..connections {
             let (work, source, command, exported) =
-                (work.clone(), source.clone(), request.command.clone(), exported.clone());
+                (work.clone(), source.clone(), snapshot.command.clone(), exported.clone());
             others.push(on_own_thread(move || async move {
                 match Coordinator::adopt(&source, &command, &exported).await {
                     Ok(connection) => work.run(&connection).await,
@@ -85,13 +121,14 @@ where
     // All are awaited, also after a failure: each writes files until it has ended.
     let mut done = vec![work.run(&snapshot.connection).await];
     done.extend(futures::future::join_all(others).await);
-    let mut parts: HashMap<String, Vec<Part>> = HashMap::new();
+    let mut found = Found::default();
     for of_worker in done {
         for (table, part) in of_worker? {
-            parts.entry(table).or_default().push(part);
+            found.parts.entry(table).or_default().push(part);
         }
     }
-    Ok(parts)
+    found.refused = std::mem::take(&mut work.refused.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(found)
 }
 
 impl<P: Fn(Progress) + Send + Sync> Work<P> {
@@ -106,57 +143,72 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
 
     async fn read_pieces(&self, connection: &Connection) -> Result<Vec<(String, Part)>> {
         let mut parts = Vec::new();
-        loop {
+        while !self.failed.load(Ordering::Relaxed) {
             let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(piece) = next else { return Ok(parts) };
+            let Some(piece) = next else { break };
             let table = &self.tables[piece.table];
             let part = self
                 .read(connection, table, &piece)
                 .await
                 .map_err(Error::in_table(table.relation.to_string()))?;
-            let Some(part) = part else { return Ok(parts) };
-            self.tell_when_done(piece.table, &part);
-            parts.push((table.name.clone(), part));
+            if let Some(part) = part {
+                self.tell_when_done(piece.table, &part);
+                parts.push((table.name.clone(), part));
+            }
         }
+        Ok(parts)
     }
 
-    /// `None` once another worker has failed.
+    /// `None` if a value of the piece can't be taken, once there will be no day, and once another worker has failed.
     async fn read(&self, connection: &Connection, table: &Table, piece: &Piece) -> Result<Option<Part>> {
         let copy = format!(
             "copy (select {} from {}{}) to stdout (format binary)",
-            table.select,
+            table.select.join(", "),
             table.from,
             piece.condition(table)
         );
         let mut stream = connection.copy_out(&copy, "read it").await?;
         let batch_max = BatchSize {
             rows: BATCH_ROWS_MAX,
-            bytes: self.day.memory().batch_bytes(),
+            bytes: self.sink.memory().batch_bytes(),
         };
         let mut decoder = CopyDecoder::new(table.schema.clone(), &table.codecs, batch_max);
-        let mut writer = self.day.file(&table.name, &table.schema, piece.number)?;
+        let mut writer = match &self.sink {
+            Sink::Day(day) => Some(day.file(&table.name, &table.schema, piece.number)?),
+            Sink::Nowhere(_) => None,
+        };
+        let mut is_refused = false;
         // Read and not told yet.
         let mut bytes = 0;
         while let Some(rows) = stream.next().await? {
             let _alone = match rows.len() > batch_max.bytes {
-                true => self.day.memory().alone().await,
+                true => self.sink.memory().alone().await,
                 false => None,
             };
             bytes += rows.len() as u64;
             decoder.feed(rows)?;
             while let Some(batch) = decoder.full_batch() {
-                self.write(&batch, std::mem::take(&mut bytes), &mut writer)?;
-                if self.failed.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
+                self.write(&batch, std::mem::take(&mut bytes), writer.as_mut())?;
+            }
+            let refused = decoder.refused();
+            is_refused |= !refused.is_empty();
+            self.refuse(piece, refused);
+            if is_refused || self.looks_only.load(Ordering::Relaxed) {
+                writer = None;
+            }
+            if self.failed.load(Ordering::Relaxed) {
+                return Ok(None);
             }
         }
         let decoded = decoder.end()?;
-        self.write(&decoder.last_batch()?, bytes, &mut writer)?;
+        if !is_refused {
+            self.write(&decoder.last_batch()?, bytes, writer.as_mut())?;
+        }
         let counted = stream.counted().await?;
         if decoded != counted {
             return Err(Error::RowCount { counted, decoded });
         }
+        let Some(writer) = writer else { return Ok(None) };
         Ok(Some(Part {
             number: piece.number,
             counted,
@@ -165,13 +217,36 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
     }
 
     /// Writes a batch, on this thread, whose core has the data at hand; the server goes on meanwhile.
-    fn write(&self, batch: &RecordBatch, bytes: u64, writer: &mut lake_storage::FileWriter) -> Result<()> {
-        writer.write(batch)?;
+    fn write(&self, batch: &RecordBatch, bytes: u64, writer: Option<&mut FileWriter>) -> Result<()> {
+        if let Some(writer) = writer {
+            writer.write(batch)?;
+        }
         (self.progress)(Progress::Read {
             rows: batch.num_rows() as u64,
             bytes,
         });
         Ok(())
+    }
+
+    /// Remembers the columns with a value that can't be taken.
+    fn refuse(&self, piece: &Piece, columns: Vec<RefusedColumn>) {
+        for RefusedColumn { error, .. } in columns {
+            let refused = Refused {
+                table: piece.table,
+                piece: piece.number,
+                error,
+            };
+            if !refused.is_shape() && !self.looks_only.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "{}; there will be no day: the rest is read for other columns that need a line in the config",
+                    refused.describe(&self.tables)
+                );
+            }
+            self.refused
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(refused);
+        }
     }
 
     fn tell_when_done(&self, table: usize, part: &Part) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lake_postgres::{
     CatalogColumn, ColumnCodec, Connection, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE,
     TypeCatalog, quote_identifier, quote_qualified,
@@ -21,8 +21,10 @@ pub(super) struct Table {
     pub(super) relation: Relation,
     pub(super) schema: SchemaRef,
     pub(super) codecs: Vec<ColumnCodec>,
-    /// What follows `select`.
-    pub(super) select: String,
+    /// Each column, as `select` gives it.
+    pub(super) select: Vec<String>,
+    /// The text of the columns that are lists, by their places.
+    list_text: BTreeMap<usize, String>,
     /// What follows `from`.
     pub(super) from: String,
     /// What follows `where`, if anything does.
@@ -33,6 +35,24 @@ pub(super) struct Table {
     pub(super) heap_bytes: u64,
     /// Whether its pages can be addressed by ctid.
     pub(super) heap: bool,
+}
+
+impl Table {
+    /// The columns that are lists.
+    pub(super) fn lists(&self) -> Vec<usize> {
+        self.list_text.keys().copied().collect()
+    }
+
+    /// Carries a list as the server's text from here on.
+    pub(super) fn carry_list_as_text(&mut self, column: usize) {
+        if let Some(text) = self.list_text.remove(&column) {
+            self.select[column] = text;
+            self.codecs[column] = ColumnCodec::Text;
+            let mut fields = self.schema.fields().to_vec();
+            fields[column] = Arc::new(Field::clone(&fields[column]).with_data_type(DataType::Utf8));
+            self.schema = Arc::new(Schema::new(fields));
+        }
+    }
 }
 
 /// The bytes of relations' heaps, of all leaves if one is partitioned, by their OIDs.
@@ -122,6 +142,7 @@ fn table(
     let mut fields = Vec::with_capacity(columns.len());
     let mut codecs = Vec::with_capacity(columns.len());
     let mut select = Vec::with_capacity(columns.len());
+    let mut list_text = BTreeMap::new();
     for column in columns.iter().filter(|c| !settings.exclude.contains(&c.name)) {
         let quoted = quote_identifier(&column.name);
         let lake_name = name_in_lake(&column.name);
@@ -143,8 +164,11 @@ fn table(
                 });
             }
             // Sent as it is: the decoder refuses digits that the decimal can't hold.
-            select_sql = quoted;
+            select_sql.clone_from(&quoted);
             codec = ColumnCodec::Numeric { precision, scale };
+        }
+        if matches!(codec, ColumnCodec::List { .. }) {
+            list_text.insert(codecs.len(), types.as_text(&quoted, column.type_oid));
         }
         // A column whose values travel natively comes back as what it was, also from text; one whose
         // type the target may lack is text from here on.
@@ -190,7 +214,8 @@ fn table(
         relation: listed.relation,
         schema: Arc::new(Schema::new(fields)),
         codecs,
-        select: select.join(", "),
+        select,
+        list_text,
         bytes,
         heap_bytes,
         heap: listed.heap,

@@ -16,6 +16,8 @@ const BEGIN: &str = "begin isolation level repeatable read, read only";
 /// The first connection: its transaction's snapshot is the one that everything is read under.
 pub(super) struct Coordinator {
     pub(super) connection: Connection,
+    /// For whoever sees the connections on the server.
+    pub(super) command: String,
     pub(super) tables: Vec<Table>,
     /// Whether a scan of a ctid range reads that range alone (since PostgreSQL 14).
     pub(super) ctid_ranges: bool,
@@ -46,6 +48,7 @@ impl Coordinator {
                 Ok(Some((snapshot, tables))) => {
                     return Ok(Self {
                         connection,
+                        command: command.into(),
                         tables,
                         ctid_ranges: version >= 140_000,
                         snapshot,

@@ -22,6 +22,8 @@ pub(super) enum Refusal {
     Malformed,
     /// It is a value that the Arrow type lacks; how the server prints it.
     Unheld(String),
+    /// It is an array of a shape that a list has not; which one.
+    Shape(String),
     /// It is text in no encoding that a lake can hold; its bytes, escaped.
     NotText(String),
 }
@@ -357,16 +359,14 @@ impl List {
         match be_u32(raw, 0) {
             0 => return Ok(()),
             1 => {}
-            n => return Err(Refusal::Unheld(format!("that is an array of {n} dimensions"))),
+            n => return Err(Refusal::Shape(format!("an array of {n} dimensions"))),
         }
         if raw.len() < 20 {
             return Err(Refusal::Malformed);
         }
         let (count, lower_bound) = (be_u32(raw, 12), be_u32(raw, 16) as i32);
         if lower_bound != 1 {
-            return Err(Refusal::Unheld(format!(
-                "that is an array beginning at index {lower_bound}"
-            )));
+            return Err(Refusal::Shape(format!("an array beginning at index {lower_bound}")));
         }
         let mut at = 20;
         for _ in 0..count {

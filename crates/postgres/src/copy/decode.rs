@@ -22,12 +22,25 @@ pub struct CopyDecoder {
     full: VecDeque<RecordBatch>,
     /// After an error some columns have a block's values and some have not.
     failed: bool,
+    refused: Vec<RefusedColumn>,
 }
 
 struct Column {
     name: String,
     codec: ColumnCodec,
     builder: ColumnBuilder,
+    is_refused: bool,
+}
+
+/// A column with a value that can't be taken.
+#[derive(Debug)]
+pub struct RefusedColumn {
+    /// The row of its first such value, from 0.
+    pub row: u64,
+    /// The column's place.
+    pub column: usize,
+    /// [`Error::Value`], [`Error::ArrayShape`] or [`Error::NotText`].
+    pub error: Error,
 }
 
 impl CopyDecoder {
@@ -44,6 +57,7 @@ impl CopyDecoder {
                 name: field.name().clone(),
                 codec: codec.clone(),
                 builder: ColumnBuilder::new(codec),
+                is_refused: false,
             })
             .collect::<Vec<_>>();
         Self {
@@ -53,31 +67,53 @@ impl CopyDecoder {
             batch_rows: 0,
             full: VecDeque::new(),
             failed: false,
+            refused: Vec::new(),
         }
     }
 
     /// Takes the next chunk of the stream.
     ///
+    /// A value that its Arrow type can't hold does not end it: the other columns are looked at up to the
+    /// stream's end, so that [`refused`](Self::refused) has all that can't be taken. There are no batches then.
+    ///
     /// # Errors
-    /// [`Error::Stream`] if the format is violated, [`Error::Value`] or [`Error::NotText`] for a value
-    /// that its Arrow type can't hold: the first of the stream. No last batch can be taken afterwards.
+    /// [`Error::Stream`] if the format is violated. No last batch can be taken afterwards.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
         let (columns, rows) = (&mut self.columns, &mut self.batch_rows);
         let fed = self.tuples.feed(chunk, |block| {
-            let mut first: Option<(usize, usize, Refusal)> = None;
+            let mut malformed: Option<(usize, usize)> = None;
             for (number, column) in columns.iter_mut().enumerate() {
-                if let Err((row, refusal)) = column.builder.append(block.column(number))
-                    && first.as_ref().is_none_or(|(first, ..)| row < *first)
-                {
-                    first = Some((row, number, refusal));
+                if column.is_refused {
+                    continue;
+                }
+                let Err((row, refusal)) = column.builder.append(block.column(number)) else {
+                    continue;
+                };
+                match refusal.into_error(column) {
+                    Some(error) => {
+                        (column.is_refused, self.failed) = (true, true);
+                        self.refused.push(RefusedColumn {
+                            row: block.first_row + row as u64,
+                            column: number,
+                            error,
+                        });
+                    }
+                    None => malformed = malformed.into_iter().chain([(row, number)]).min(),
                 }
             }
-            if let Some((row, number, refusal)) = first {
-                return Err(refusal.into_error(&columns[number], block.first_row + row as u64));
+            if let Some((row, number)) = malformed {
+                let Column { name, codec, .. } = &columns[number];
+                return Err(Error::Stream {
+                    reason: format!("a field of column {name} is not a {codec:?}"),
+                    row: block.first_row + row as u64,
+                });
             }
             *rows += block.rows;
             if block.ends_batch {
-                self.full.push_back(finish(columns, &self.schema, rows)?);
+                match self.failed {
+                    true => discard(columns, rows),
+                    false => self.full.push_back(finish(columns, &self.schema, rows)?),
+                }
             }
             Ok(())
         });
@@ -93,12 +129,21 @@ impl CopyDecoder {
     /// The rows after the last full batch, as a batch that may have none.
     ///
     /// # Errors
-    /// [`Error::Stream`] after [`feed`](Self::feed) had one.
+    /// [`Error::Stream`] after [`feed`](Self::feed) had one; that of the first refused column.
     pub fn last_batch(&mut self) -> Result<RecordBatch> {
+        if let Some(first) = self.refused().into_iter().next() {
+            return Err(first.error);
+        }
         if self.failed {
             return Err(self.tuples.damaged(0, "no batch can be taken after an error"));
         }
         finish(&mut self.columns, &self.schema, &mut self.batch_rows)
+    }
+
+    /// The columns with a value that could not be taken, and that were not told yet, in the order of these values.
+    pub fn refused(&mut self) -> Vec<RefusedColumn> {
+        self.refused.sort_by_key(|refused| (refused.row, refused.column));
+        std::mem::take(&mut self.refused)
     }
 
     /// Ends the stream and returns how many rows it had.
@@ -118,22 +163,27 @@ fn finish(columns: &mut [Column], schema: &SchemaRef, rows: &mut usize) -> Resul
     Ok(RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?)
 }
 
+/// Empties the builders.
+fn discard(columns: &mut [Column], rows: &mut usize) {
+    *rows = 0;
+    for column in columns {
+        column.builder = ColumnBuilder::new(&column.codec);
+    }
+}
+
 impl Refusal {
-    fn into_error(self, column: &Column, row: u64) -> Error {
-        match self {
-            Self::Malformed => Error::Stream {
-                reason: format!("a field of column {} is not a {:?}", column.name, column.codec),
-                row,
-            },
+    /// `None` for what is no value of the type at all.
+    fn into_error(self, column: &Column) -> Option<Error> {
+        let name = column.name.clone();
+        Some(match self {
+            Self::Malformed => return None,
             Self::Unheld(value) => Error::Value {
-                column: column.name.clone(),
+                column: name,
                 value,
                 data_type: column.codec.data_type().to_string(),
             },
-            Self::NotText(value) => Error::NotText {
-                column: column.name.clone(),
-                value,
-            },
-        }
+            Self::Shape(shape) => Error::ArrayShape { column: name, shape },
+            Self::NotText(value) => Error::NotText { column: name, value },
+        })
     }
 }

@@ -11,7 +11,7 @@ mod digest;
 mod encode;
 mod tuples;
 
-pub use decode::CopyDecoder;
+pub use decode::{CopyDecoder, RefusedColumn};
 pub use digest::{CopyDigest, Digest};
 pub use encode::CopyEncoder;
 pub use tuples::BatchSize;
