@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::dial::{self, Clock, Dialled, Failure, Kind};
 use crate::libpq::{self, Environment, Host, Settings};
@@ -118,12 +119,7 @@ impl Connection {
             }
         });
         let prepared = async {
-            client
-                .batch_execute(&format!(
-                    "{SESSION_SETTINGS}; SET lock_timeout = {}",
-                    timeouts.lock.milliseconds()
-                ))
-                .await?;
+            set_up(&client, timeouts).await?;
             if let Err(error) = client.batch_execute(CLIENT_CHECK).await {
                 tracing::debug!(%error, "the server does not watch for clients that are gone");
             }
@@ -163,6 +159,22 @@ impl Connection {
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
+}
+
+/// A `statement_timeout` of a millisecond, of the role or of the database, ends now and then the very statement
+/// that lifts it: then that is said again.
+async fn set_up(client: &Client, timeouts: Timeouts) -> Result<(), tokio_postgres::Error> {
+    let settings = format!(
+        "{SESSION_SETTINGS}; SET lock_timeout = {}",
+        timeouts.lock.milliseconds()
+    );
+    for _ in 0..20 {
+        match client.batch_execute(&settings).await {
+            Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {}
+            done => return done,
+        }
+    }
+    client.batch_execute(&settings).await
 }
 
 /// One failure as it is, several each with its host.
