@@ -36,7 +36,8 @@ const TOTALS: &str = "select version, count(*) as items, sum(price) as price fro
 /// Moments spread over a step's undisturbed duration; it may take longer than it did.
 const PARTS: &[f64] = &[0.1, 0.25, 0.4, 0.55, 0.65, 0.75, 0.85, 0.95];
 
-/// Every row has the state's number, and each state a table that the other has not.
+/// Every row has the state's number, and each state a table that the other has not. There are rows enough for
+/// several connections, to which staging tables are shown.
 fn source(state: usize) -> String {
     let (items, labels) = ([20_000, 21_000][state], [2_500, 2_000][state]);
     format!(
@@ -46,6 +47,7 @@ fn source(state: usize) -> String {
          insert into labels select g, {state}, 'label ' || g from generate_series(1, {labels}) g;
          create table days (day date primary key, version int not null);
          insert into days select date '2020-01-01' + g, {state} from generate_series(0, 364) g;
+         create table ticks as select g as n, {state} as version from generate_series(1, 50000) g;
          create table only_{state} as select {state} as version;"
     )
 }

@@ -1,11 +1,8 @@
 //! A table's Parquet files as a COPY stream, and the stream into a staging table.
 
-use std::pin::pin;
-
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
 use bytes::{Bytes, BytesMut};
-use futures::SinkExt as _;
 use lake_postgres::copy::CopyEncoder;
 use lake_postgres::{ColumnCodec, Connection, Error as PgError, quote_identifier};
 use lake_storage::{BatchReader, Memory, StoredFile};
@@ -213,20 +210,17 @@ pub(crate) async fn fill(
     });
 
     let action = format!("copy into {}", staging.table);
-    let copy_error = |source| Error::Copy {
+    let copy_error = |source: PgError| Error::Copy {
         table: plan.label(),
-        source: PgError::query(&action)(source).into(),
+        source: source.into(),
     };
     let statement = statement(plan, staging);
-    let mut sink = pin!(connection.copy_in::<_, Bytes>(&statement).await.map_err(copy_error)?);
+    let copy = connection.copy_in(&statement, &action).await;
+    let mut copy = copy.map_err(copy_error)?;
     let mut share = Share::of(file);
     while let Some(chunk) = chunks.recv().await {
-        let Chunk { bytes, rows } = chunk?; // the unfinished sink makes the server give the COPY up
-        let sent = connection.unless_stalled(&statement, &action, sink.send(bytes));
-        sent.await.map_err(|source| Error::Copy {
-            table: plan.label(),
-            source: source.into(),
-        })?;
+        let Chunk { bytes, rows } = chunk?; // the unfinished COPY makes the server give it up
+        copy.send(bytes).await.map_err(copy_error)?;
         let bytes = share.of_rows(rows);
         progress(Progress::Sent { rows, bytes });
     }
@@ -234,7 +228,7 @@ pub(crate) async fn fill(
         table: plan.label(),
         source,
     })?;
-    sink.finish().await.map_err(copy_error)
+    copy.finish().await.map_err(copy_error)
 }
 
 fn statement(plan: &TablePlan, staging: &Staging) -> String {

@@ -1,7 +1,7 @@
 //! A day of the lake into a Postgres, in one transaction.
 //!
 //! ```text
-//!  lake ── Parquet ─► binary COPY, `jobs` at a time ─► staging tables (unlogged, committed)
+//!  lake ── Parquet ─► binary COPY, `jobs` at a time ─► staging tables (unlogged)
 //!                                                          │ one transaction
 //!                       delete from t; insert into t select … from staging; drop staging; commit
 //! ```
@@ -15,13 +15,17 @@
 //! The steps of [`load()`], each of which leaves the target as it was if it fails:
 //!
 //! 0. a target that is one of the sources is refused;
-//! 1. an advisory lock for each target schema, so that two loads never mix;
-//! 2. staging tables that a killed load left are dropped: under the lock they are nobody's;
-//! 3. everything is planned and compared with what the target has: a table whose columns do not hold
+//! 1. the transaction takes an advisory lock for each target schema, so that two loads never mix;
+//! 2. everything is planned and compared with what the target has: a table whose columns do not hold
 //!    the lake's is altered, in the transaction, so that they do (`evolve`);
-//! 4. staging tables are made and filled, and the server's row counts compared with the manifest;
-//! 5. the transaction above, which also notes in `_lake_loads` which day each table holds, and what its columns are;
+//! 3. staging tables that a killed load left are dropped: under the lock they are nobody's;
+//! 4. staging tables are made and filled, and the server's row counts compared with the manifest; the
+//!    transactions of other connections commit them, and with one connection they are part of ours;
+//! 5. the transaction does the above, and notes in `_lake_loads` which day each table holds, and what its columns
+//!    are; with its commit the locks go;
 //! 6. `analyze`.
+//!
+//! Nothing of a load but the staging tables outlives a transaction, so that it goes through a pooler.
 //!
 //! Staging pays for the second write of each row with the shortest possible transaction on the
 //! target, with COPY on several connections, and with types that have no binary form restored by

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use lake_postgres::Connection;
+use lake_postgres::{Connection, Idle, Mode};
 use lake_storage::{Lake, Memory, StoredFile};
 
 use crate::evolve::Alterations;
@@ -24,7 +24,7 @@ const CONNECTION_BYTES_MIN: u64 = 4 << 20;
 
 /// Puts the lake's day into the target: all its tables in one transaction.
 ///
-/// With one job everything runs on one connection. Tables that the target has keep what their owner
+/// With one job everything runs in one transaction. Tables that the target has keep what their owner
 /// gave them (grants, indexes, constraints, further columns that may be NULL or have a default);
 /// others are created with their source's types, NOT NULLs and primary key.
 ///
@@ -54,12 +54,26 @@ pub async fn load(
     });
 
     let connection = Connection::open(&target.url, &request.application_name(), target.timeouts).await?;
-    let into = plans.iter().map(|plan| plan.target.schema.as_str()).collect();
+    let connection = connection.begin(Mode::ReadWrite).await?;
+    // Sorted: locks are always taken in this order.
+    let into: BTreeSet<String> = plans.iter().map(|plan| plan.target.schema.clone()).collect();
+    let into: BTreeSet<&str> = into.iter().map(String::as_str).collect();
     origin::refuse(&connection, target, &request.origins, &schemas, &into).await?;
-    let loaded = under_lock(lake, target, request, &mut plans, &connection, &progress).await;
-    lock::release(&connection).await;
+    let schemas: Vec<&str> = into.into_iter().collect();
+    let loaded = in_transaction(lake, target, request, &mut plans, &schemas, &connection, &progress).await;
+    let (tables, connections) = match loaded {
+        Ok(loaded) => {
+            analyze(connection.commit().await?, &plans).await;
+            loaded
+        }
+        Err(error) => {
+            if let Err(error) = clear(connection, &schemas).await {
+                tracing::warn!(%error, "the next load will drop the staging tables");
+            }
+            return Err(error);
+        }
+    };
     drop(guards);
-    let (tables, connections) = loaded?;
     let report = LoadReport {
         date: request.date,
         run: request.run.clone(),
@@ -74,21 +88,19 @@ pub async fn load(
     Ok(report)
 }
 
-async fn under_lock(
+/// All that a load does up to its commit, with which the locks go.
+async fn in_transaction(
     lake: &Lake,
     target: &Target,
     request: &LoadRequest,
     plans: &mut [TablePlan],
+    schemas: &[&str],
     connection: &Connection,
     progress: &(impl Fn(Progress) + Send + Sync),
 ) -> Result<(Vec<LoadedTable>, u64)> {
-    // Sorted: locks are always taken in this order.
-    let schemas: BTreeSet<String> = plans.iter().map(|plan| plan.target.schema.clone()).collect();
-    let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
-    lock::acquire(connection, &schemas).await?;
-    staging::drop_leftovers(connection, &schemas).await?;
-    let present = existing::schemas(connection, &schemas).await?;
-    let substitutes = staging::substitutes(&schemas, &present, &request.run);
+    lock::acquire(connection, schemas).await?;
+    let present = existing::schemas(connection, schemas).await?;
+    let substitutes = staging::substitutes(schemas, &present, &request.run);
     evolve::replace_missing_types(connection, plans).await?;
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(connection, &targets).await?;
@@ -100,12 +112,15 @@ async fn under_lock(
         acting::check_owner(connection, &triggers).await?;
         triggers.clear();
     }
-    let notes = loads::read(connection, &schemas).await?;
+    let notes = loads::read(connection, schemas).await?;
     let alterations = evolve::evolve(connection, plans, &existing, &notes, &triggers, lake.schema_change()).await?;
+    let keys = foreign_keys::read(connection, &existing).await?;
+    foreign_keys::order(plans, &keys)?; // before the rows are copied in vain
     let load = Load {
         lake,
         target,
         request,
+        schemas,
         plans,
         substitutes: &substitutes,
         existing: &existing,
@@ -114,10 +129,35 @@ async fn under_lock(
     load.run(connection, progress).await
 }
 
+/// Drops the staging tables of a load that failed. Its locks have gone with its transaction: another
+/// load that has come by now does it.
+async fn clear(connection: Connection, schemas: &[&str]) -> Result<()> {
+    let connection = connection.rollback().await?.begin(Mode::ReadWrite).await?;
+    for schema in schemas {
+        if !lock::try_acquire(&connection, schema).await? {
+            return Ok(());
+        }
+    }
+    staging::drop_leftovers(&connection, schemas).await?;
+    connection.commit().await?;
+    Ok(())
+}
+
+/// The planner's statistics are of the old rows until then.
+async fn analyze(mut idle: Idle, plans: &[TablePlan]) {
+    for plan in plans {
+        let statement = format!("analyze {}", plan.target.quoted());
+        if let Err(error) = idle.batch_execute(&statement, "analyze it").await {
+            tracing::warn!(table = %plan.target, %error, "cannot analyze a table that was loaded");
+        }
+    }
+}
+
 struct Load<'a> {
     lake: &'a Lake,
     target: &'a Target,
     request: &'a LoadRequest,
+    schemas: &'a [&'a str],
     plans: &'a [TablePlan],
     /// Of the target schemas that are not there.
     substitutes: &'a Substitutes,
@@ -131,31 +171,16 @@ impl Load<'_> {
         connection: &Connection,
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(Vec<LoadedTable>, u64)> {
-        let keys = foreign_keys::read(connection, self.existing).await?;
-        foreign_keys::order(self.plans, &keys)?; // before the rows are copied in vain
-        let names: Vec<TargetTable> = (0..)
-            .zip(self.plans)
-            .map(|(place, plan)| staging::name(plan, place, &self.request.run, self.substitutes))
-            .collect();
-        let loaded = self.through_staging(connection, &names, progress).await;
-        if loaded.is_err() {
-            if let Err(error) = staging::drop_all(connection, names.iter(), self.substitutes.values()).await {
-                tracing::warn!(%error, "the next load will drop the staging tables");
+        let mut others = self.further_connections().await;
+        let stagings = match others.pop() {
+            None => self.stage(connection).await?,
+            Some(first) => {
+                let stagings = self.stage(&first).await?;
+                let idle = first.commit().await?; // for all to see them
+                others.extend(begun(idle.begin_soon(Mode::ReadWrite).await));
+                stagings
             }
-        } else {
-            self.analyze(connection).await;
-        }
-        loaded
-    }
-
-    async fn through_staging(
-        &self,
-        connection: &Connection,
-        names: &[TargetTable],
-        progress: &(impl Fn(Progress) + Send + Sync),
-    ) -> Result<(Vec<LoadedTable>, u64)> {
-        let stagings = staging::create(connection, self.plans, self.existing, names.to_vec(), self.substitutes).await?;
-        let others = self.further_connections().await;
+        };
         let work = Work {
             plans: self.plans,
             stagings: &stagings,
@@ -166,7 +191,9 @@ impl Load<'_> {
         let all = std::iter::once(connection).chain(&others);
         let filled = futures::future::try_join_all(all.map(|connection| work.run(connection))).await?;
         let connections = 1 + others.len() as u64;
-        drop(others);
+        for other in others {
+            other.commit().await?;
+        }
         let mut copied = vec![(0, 0); self.plans.len()];
         for (place, rows, elapsed_ms) in filled.into_iter().flatten() {
             copied[place].0 += rows;
@@ -222,6 +249,18 @@ impl Load<'_> {
         Ok(files.into())
     }
 
+    async fn stage(&self, connection: &Connection) -> Result<Vec<Staging>> {
+        let dropped = staging::drop_leftovers(connection, self.schemas).await?;
+        if dropped > 0 {
+            tracing::warn!(tables = dropped, "dropped the staging tables of a load that was killed");
+        }
+        let names = (0..)
+            .zip(self.plans)
+            .map(|(place, plan)| staging::name(plan, place, &self.request.run, self.substitutes));
+        let names = names.collect();
+        staging::create(connection, self.plans, self.existing, names, self.substitutes).await
+    }
+
     /// As many more connections as the tables are worth and the server has.
     async fn further_connections(&self) -> Vec<Connection> {
         let rows: u64 = self.plans.iter().map(|plan| plan.table.entry.rows).sum();
@@ -234,28 +273,26 @@ impl Load<'_> {
             .min(usize::try_from(worth).unwrap_or(usize::MAX));
         let mut connections = Vec::new();
         for _ in 1..count {
-            match Connection::open(&self.target.url, &self.request.application_name(), self.target.timeouts).await {
-                Ok(connection) => connections.push(connection),
-                Err(error) => {
-                    tracing::warn!(%error, "no further connection to be had: fewer fill the tables");
-                    break;
-                }
+            match begun(self.further_connection().await) {
+                Some(connection) => connections.push(connection),
+                None => break,
             }
         }
         connections
     }
 
-    /// The planner's statistics are of the old rows until then.
-    async fn analyze(&self, connection: &Connection) {
-        for plan in self.plans {
-            if let Err(error) = connection
-                .batch_execute(&format!("analyze {}", plan.target.quoted()))
-                .await
-            {
-                tracing::warn!(table = %plan.target, %error, "cannot analyze a table that was loaded");
-            }
-        }
+    async fn further_connection(&self) -> Result<Connection, lake_postgres::Error> {
+        let (url, name) = (&self.target.url, self.request.application_name());
+        let idle = Connection::open(url, &name, self.target.timeouts).await?;
+        idle.begin_soon(Mode::ReadWrite).await
     }
+}
+
+/// A load makes do without.
+fn begun(connection: Result<Connection, lake_postgres::Error>) -> Option<Connection> {
+    connection
+        .inspect_err(|error| tracing::warn!(%error, "no further connection to be had: fewer fill the tables"))
+        .ok()
 }
 
 /// A file of the table at this place among the plans.

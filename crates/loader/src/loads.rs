@@ -121,7 +121,7 @@ pub(crate) async fn note(
     let rows: Vec<String> = plans
         .map(|plan| {
             format!(
-                "({}, {}, '{}', {}, {}, now(), {})",
+                "({}, {}, '{}', {}, {}, statement_timestamp(), {})",
                 quote_literal(&plan.target.name),
                 quote_literal(&plan.table.source),
                 request.date,

@@ -10,12 +10,13 @@ use crate::{Error, Result};
 /// The first key of our advisory locks, "lake" in ASCII; the second is the schema's hash.
 const LOCK_CLASS: i32 = 0x6c61_6b65;
 
-/// The server notices within a second that the client of a load was killed, and ends its session.
+/// The server notices within a second that the client of a load was killed, and ends its transaction.
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
 const FIND_HOLDER: &str = "\
-    select a.pid, coalesce(a.application_name, ''), to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ') \
+    select a.pid, coalesce(a.application_name, ''), \
+        to_char(coalesce(a.xact_start, a.backend_start), 'YYYY-MM-DD HH24:MI:SS TZ') \
     from pg_locks l join pg_stat_activity a on a.pid = l.pid \
     where l.locktype = 'advisory' and l.granted and l.objsubid = 2 and l.classid::bigint = $1 \
         and l.objid::bigint = hashtext($2)::bigint & 4294967295 \
@@ -28,7 +29,7 @@ pub struct Holder {
     pub pid: i32,
     /// What it calls itself, e.g. `lake load 2021-01-01`.
     pub application_name: String,
-    /// Since when it is connected, by the server's clock.
+    /// Since when it is at work, by the server's clock.
     pub since: String,
 }
 
@@ -41,12 +42,12 @@ impl fmt::Display for Holder {
         } = self;
         write!(
             f,
-            "the server's process {pid} ({application_name}, connected since {since})"
+            "the server's process {pid} ({application_name}, at work since {since})"
         )
     }
 }
 
-/// Takes the locks of `schemas` for the session, or says who has one of them.
+/// Takes the locks of `schemas` until the transaction ends, or says who has one of them.
 pub(crate) async fn acquire(connection: &Connection, schemas: &[&str]) -> Result<()> {
     for schema in schemas {
         let mut attempt = 1;
@@ -64,16 +65,13 @@ pub(crate) async fn acquire(connection: &Connection, schemas: &[&str]) -> Result
     Ok(())
 }
 
-/// Lets go at once: the session's end would do it a moment later, when the next load may have begun.
-pub(crate) async fn release(connection: &Connection) {
-    if let Err(error) = connection.batch_execute("select pg_advisory_unlock_all()").await {
-        tracing::debug!(%error, "the locks end with their session");
-    }
-}
-
-async fn try_acquire(connection: &Connection, schema: &str) -> Result<bool> {
+/// Takes the lock of one of them, if nobody has it.
+pub(crate) async fn try_acquire(connection: &Connection, schema: &str) -> Result<bool> {
     let row = connection
-        .query_one("select pg_try_advisory_lock($1, hashtext($2))", &[&LOCK_CLASS, &schema])
+        .query_one(
+            "select pg_try_advisory_xact_lock($1, hashtext($2))",
+            &[&LOCK_CLASS, &schema],
+        )
         .await
         .map_err(lake_postgres::Error::query(format!(
             "lock the target schema {schema:?}"

@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use lake_postgres::{Connection, Timeouts};
+use lake_postgres::{Connection, Mode, Timeouts};
 use lake_storage::SqlName;
 
 use crate::{Error, Result, Target};
@@ -47,7 +47,7 @@ struct Answer {
 }
 
 /// Refuses a target that is one of the sources: in the same database, with a schema of its tables among
-/// those that are loaded into.
+/// those that are loaded into. The lock that it tries it with ends with the transaction.
 ///
 /// # Errors
 /// [`Error::TargetIsSource`].
@@ -66,16 +66,13 @@ pub(crate) async fn refuse(
     if possible.is_empty() {
         return Ok(());
     }
-    let query = |action: &str| lake_postgres::Error::query(action.to_owned());
     let key = RandomState::new().hash_one(()).cast_signed();
     let locked = connection
-        .batch_execute(&format!("begin; select pg_catalog.pg_advisory_xact_lock({key})"))
+        .batch_execute(&format!("select pg_catalog.pg_advisory_xact_lock({key})"))
         .await;
-    locked.map_err(query("mark the target's session"))?;
+    locked.map_err(lake_postgres::Error::query("mark the target's session"))?;
     let asked = possible.iter().map(|(origin, _)| ask(origin, key));
     let answers = futures::future::join_all(asked).await;
-    let ended = connection.batch_execute("rollback").await;
-    ended.map_err(query("end the mark of the target's session"))?;
     for ((origin, schema), answer) in possible.into_iter().zip(answers) {
         let error = |how| Error::TargetIsSource {
             source_name: origin.source.clone(),
@@ -112,15 +109,19 @@ pub(crate) async fn refuse(
 ///
 /// # Errors
 /// [`Error::TargetIsSource`], or the target can't be reached.
-pub async fn refuse_source(target: &Target, origin: &Origin, schemas: BTreeSet<String>) -> Result<()> {
-    let connection = Connection::open(&target.url, "lake check", target.timeouts).await?;
+pub async fn refuse_source(
+    connection: &Connection,
+    target: &Target,
+    origin: &Origin,
+    schemas: BTreeSet<String>,
+) -> Result<()> {
     let of_sources = SourceSchemas::from([(origin.source.clone(), schemas.clone())]);
     let of_target = match &target.schema {
         crate::SchemaRule::Fixed(schema) => BTreeSet::from([schema.as_str()]),
         crate::SchemaRule::PerSource => schemas.iter().map(String::as_str).collect(),
     };
     refuse(
-        &connection,
+        connection,
         target,
         std::slice::from_ref(origin),
         &of_sources,
@@ -133,6 +134,7 @@ async fn ask(origin: &Origin, key: i64) -> Result<Answer, String> {
     let url = origin.url.as_ref().map_err(Clone::clone)?;
     let answer = async {
         let connection = Connection::open(url, "lake load", origin.timeouts).await?;
+        let connection = connection.begin_soon(Mode::Snapshot).await?;
         let sql = format!(
             "select exists (select from pg_catalog.pg_locks where locktype = 'advisory' and granted and objsubid = 1 \
                  and ((classid::bigint << 32) | objid::bigint) = {key} \
@@ -150,6 +152,7 @@ async fn ask(origin: &Origin, key: i64) -> Result<Answer, String> {
                 Some((row.get(0), row.get(1), row.get(2)))
             }
         };
+        connection.commit().await?;
         let sees_lock = row.get(0);
         Ok::<_, lake_postgres::Error>(Answer { sees_lock, standby })
     };

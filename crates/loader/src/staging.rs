@@ -2,7 +2,7 @@
 //!
 //! Each is made with the columns' own types, so that the server says what these are; the columns
 //! that binary COPY can't fill are then turned into text, and cast when they leave (see
-//! `text_cast`). The tables are committed, for other connections to see; a load that dies leaves
+//! `text_cast`). Where other connections fill them too, they are committed, and a load that dies leaves
 //! them to the next.
 //!
 //! They are unlogged, and their rows are inserted into the target's tables in the end. Only where the
@@ -86,8 +86,9 @@ fn comment(schema: &str) -> String {
     format!("staging of {schema}")
 }
 
-/// Drops what a killed load left. The schemas' locks are held: nobody uses it.
-pub(crate) async fn drop_leftovers(connection: &Connection, schemas: &[&str]) -> Result<()> {
+/// Drops what a killed load left, and returns how many tables. The schemas' locks are held: nobody uses
+/// them.
+pub(crate) async fn drop_leftovers(connection: &Connection, schemas: &[&str]) -> Result<usize> {
     let look_error = || lake_postgres::Error::query("look for the staging tables of a killed load");
     let tables = connection
         .query(
@@ -107,12 +108,8 @@ pub(crate) async fn drop_leftovers(connection: &Connection, schemas: &[&str]) ->
         .await
         .map_err(look_error())?;
     if tables.is_empty() && substitutes.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    tracing::warn!(
-        tables = tables.len(),
-        "dropping the staging tables of a load that was killed"
-    );
     let tables: Vec<TargetTable> = tables
         .iter()
         .map(|row| TargetTable {
@@ -121,7 +118,8 @@ pub(crate) async fn drop_leftovers(connection: &Connection, schemas: &[&str]) ->
         })
         .collect();
     let substitutes: Vec<String> = substitutes.iter().map(|row| row.get(0)).collect();
-    drop_all(connection, tables.iter(), substitutes.iter()).await
+    drop_all(connection, tables.iter(), substitutes.iter()).await?;
+    Ok(tables.len())
 }
 
 /// Drops staging tables, and the schemas that stood in for target schemas.
@@ -146,7 +144,7 @@ pub(crate) fn name(plan: &TablePlan, place: usize, run: &RunId, substitutes: &Su
     }
 }
 
-/// Creates the staging tables of all plans, all or none.
+/// Creates the staging tables of all plans.
 ///
 /// # Errors
 /// [`Error::Unsendable`] for a column whose metadata and Arrow type do not go together.
@@ -157,7 +155,6 @@ pub(crate) async fn create(
     names: Vec<TargetTable>,
     substitutes: &Substitutes,
 ) -> Result<Vec<Staging>> {
-    // One message of several statements is one transaction.
     let mut statements = String::new();
     for (schema, substitute) in substitutes {
         let (quoted, comment) = (quote_identifier(substitute), quote_literal(&comment(schema)));

@@ -1,4 +1,4 @@
-//! The one transaction that puts all tables in place.
+//! The end of the load's transaction, which puts all tables in place.
 //!
 //! It locks the target's tables in the order of their names, against whoever alters them; empties
 //! and fills them in the order of their foreign keys; goes on with their sequences, the note of
@@ -23,12 +23,6 @@ use crate::staging::{self, Staging, Substitutes};
 use crate::statements::{Filled, create_table, delete_all, insert, insert_all, inserted_columns, renamed};
 use crate::{Error, LoadRequest, Mismatch, Result, TargetTable, Triggers, loads};
 
-/// The transaction's snapshot is each statement's own, so that foreign keys see what is there.
-const BEGIN: &str = "\
-    begin isolation level read committed read write; \
-    set local synchronize_seqscans = off; \
-    set constraints all deferred";
-
 const ALTERATION: &str = "the alteration of its columns";
 
 /// The tables of a load, ready to be put in place.
@@ -50,23 +44,13 @@ impl Swap<'_> {
     /// Puts the tables in place and drops the staging tables; returns the time that each took.
     ///
     /// # Errors
-    /// [`Error::Swap`], [`Error::RowCount`], [`Error::Altered`], [`Error::Acted`]; the transaction is rolled back.
+    /// [`Error::Swap`], [`Error::RowCount`], [`Error::Altered`], [`Error::Acted`].
     pub(crate) async fn run(&self, connection: &Connection) -> Result<Vec<u64>> {
-        let result = self.in_transaction(connection).await;
-        if result.is_err()
-            && let Err(error) = connection.batch_execute("rollback").await
-        {
-            tracing::debug!(%error, "the transaction ends with its session");
-        }
-        result
-    }
-
-    async fn in_transaction(&self, connection: &Connection) -> Result<Vec<u64>> {
         let query = |action: &str| lake_postgres::Error::query(action.to_owned());
         connection
-            .batch_execute(BEGIN)
+            .batch_execute("set constraints all deferred")
             .await
-            .map_err(query("begin the transaction"))?;
+            .map_err(query("defer the target's constraints"))?;
         let triggers = self.present_triggers(connection).await?;
         self.lock(connection, &triggers).await?;
         acting::refuse_rules(connection, &self.names(false)).await?;
@@ -126,10 +110,6 @@ impl Swap<'_> {
         };
         // The last thing: whatever else could act has acted.
         outcome.check(connection).await?;
-        connection
-            .batch_execute("commit")
-            .await
-            .map_err(query("commit the load"))?;
         Ok(elapsed)
     }
 

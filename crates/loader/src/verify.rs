@@ -2,7 +2,7 @@
 //!
 //! The target is read in one snapshot, so a load under way shows as the old day or the new.
 
-use lake_postgres::{Connection, Error as PgError, TypeCatalog};
+use lake_postgres::{Connection, Mode, TypeCatalog};
 use lake_storage::{Lake, RunDate};
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ pub struct VerifiedTable {
     pub mismatch: Option<Mismatch>,
 }
 
-/// Compares the lake's day with the target, by rows and content, table by table, on one connection.
+/// Compares the lake's day with the target, by rows and content, table by table, in one transaction.
 ///
 /// # Errors
 /// Any [`Error`](crate::Error) that keeps a comparison from being made; what it finds is in the report.
@@ -45,10 +45,7 @@ pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Resu
     let selection = Selection::read(lake, request)?;
     let mut plans = plan::plan(selection.tables.clone(), &target.schema)?;
     let connection = Connection::open(&target.url, &request.application_name(), target.timeouts).await?;
-    connection
-        .batch_execute("begin isolation level repeatable read read only")
-        .await
-        .map_err(PgError::query("begin the transaction"))?;
+    let connection = connection.begin(Mode::Snapshot).await?;
     evolve::replace_missing_types(&connection, &mut plans).await?;
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(&connection, &targets).await?;
@@ -82,6 +79,7 @@ pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Resu
             mismatch,
         });
     }
+    connection.commit().await?;
     Ok(VerifyReport {
         date: request.date,
         tables,

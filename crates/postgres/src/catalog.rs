@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::Client;
-
-use crate::{Error, PgType, Result, TypeCatalog, TypeKind, quote_qualified};
+use crate::{Connection, Error, PgType, Result, TypeCatalog, TypeKind, quote_qualified};
 
 /// A column of a relation, as `pg_attribute` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +14,7 @@ pub struct CatalogColumn {
     /// Its type modifier, -1 for none.
     pub type_modifier: i32,
     /// Its type as `format_type` prints it; types outside `pg_catalog` are qualified, as our
-    /// sessions have an empty search path.
+    /// transactions have an empty search path.
     pub type_name: String,
     /// Whether it is NOT NULL.
     pub not_null: bool,
@@ -34,8 +32,8 @@ pub struct CatalogColumn {
 ///
 /// # Errors
 /// [`Error::Query`] with the server's answer.
-pub async fn columns(client: &Client, relations: &[u32]) -> Result<BTreeMap<u32, Vec<CatalogColumn>>> {
-    let rows = client
+pub async fn columns(connection: &Connection, relations: &[u32]) -> Result<BTreeMap<u32, Vec<CatalogColumn>>> {
+    let rows = connection
         .query(
             "select a.attrelid, a.attname::text, a.atttypid, a.atttypmod,
                     pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef or a.attidentity <> '',
@@ -74,8 +72,8 @@ impl TypeCatalog {
     ///
     /// # Errors
     /// [`Error::Query`] with the server's answer.
-    pub async fn of_relations(client: &Client, relations: &[u32]) -> Result<Self> {
-        let rows = client
+    pub async fn of_relations(connection: &Connection, relations: &[u32]) -> Result<Self> {
+        let rows = connection
             .query(
                 "with recursive used(oid) as (
                      select atttypid from pg_catalog.pg_attribute

@@ -1,30 +1,15 @@
-//! Connections: URL, TLS, and a session whose settings are ours.
+//! Connections: URL and TLS. What runs on them are transactions (`transaction`).
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 
-use crate::dial::{self, Clock, Dialled, Failure, Kind};
+use crate::dial::{self, Dialled, Failure, Kind};
 use crate::libpq::{self, Environment, Host, Settings};
 use crate::stall::Watch;
 use crate::tap::Tap;
-use crate::{Error, Result, Timeouts};
-
-/// What a value looks like must not depend on the server's, the role's or the database's settings,
-/// nor what it is read as (without `array_nulls`, `{NULL}` is a text of four letters); and rows come in the
-/// order of their table, also where somebody else is in the middle of a scan. The timeouts go first: one of a
-/// millisecond would else end the rest of this.
-const SESSION_SETTINGS: &str = "\
-    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
-    SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; \
-    SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmloption = 'content'; \
-    SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = ''; \
-    SET array_nulls = on; SET quote_all_identifiers = off; SET row_security = off; SET synchronize_seqscans = off";
-
-/// Ends the statement of a client that was killed: since PostgreSQL 14, and not on every platform.
-const CLIENT_CHECK: &str = "SET client_connection_check_interval = '1s'";
+use crate::{Error, Idle, Result, Timeouts};
 
 /// Where a connection goes, as messages print it: never with the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +51,9 @@ pub fn same_database(a: &str, b: &str) -> bool {
     a.database == b.database && a.hosts.iter().any(|a| b.hosts.iter().any(|b| place(a) == place(b)))
 }
 
-/// A session on a server.
+/// A connection to a server, or to a pooler before it, in a transaction under our settings.
+///
+/// Dropped, it is closed, and the server rolls back.
 pub struct Connection {
     pub(crate) client: Client,
     endpoint: Endpoint,
@@ -76,33 +63,33 @@ pub struct Connection {
     // What a further connection is opened with.
     pub(crate) url: String,
     pub(crate) application_name: String,
-}
-
-impl std::ops::Deref for Connection {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
-    }
+    server_version: u32,
+    /// Whether the server is to watch for our end while it runs a statement.
+    pub(crate) is_client_checked: bool,
 }
 
 impl Connection {
-    /// Connects to a `postgres://` URL (or a `key=value` string) and sets the session up.
+    /// Connects to a `postgres://` URL (or a `key=value` string).
     ///
     /// All of it is read as libpq does, with its environment, services, password file and certificates;
     /// `docs/connections.md` has the differences.
     ///
     /// # Errors
     /// [`Error::Url`] or [`Error::Connect`]; none of them shows the password.
-    pub async fn open(url: &str, application_name: &str, timeouts: Timeouts) -> Result<Self> {
+    pub async fn open(url: &str, application_name: &str, timeouts: Timeouts) -> Result<Idle> {
         Self::open_in(url, application_name, timeouts, &Environment::of_process()).await
     }
 
-    async fn open_in(url: &str, application_name: &str, timeouts: Timeouts, environment: &Environment) -> Result<Self> {
+    async fn open_in(url: &str, application_name: &str, timeouts: Timeouts, environment: &Environment) -> Result<Idle> {
         let settings = libpq::resolve(url, application_name, environment);
         let settings = settings.map_err(|reason| Error::Url { reason })?;
         let tap = Tap::default();
-        let Dialled { client, driver, host } = dial::dial(&settings, &tap)
+        let Dialled {
+            client,
+            driver,
+            host,
+            server_version,
+        } = dial::dial(&settings, &tap)
             .await
             .map_err(|failures| failure(failures, &settings))?;
         let endpoint = Endpoint::of(&settings, &[host]);
@@ -118,23 +105,6 @@ impl Connection {
                 }
             }
         });
-        let prepared = async {
-            set_up(&client, timeouts).await?;
-            if let Err(error) = client.batch_execute(CLIENT_CHECK).await {
-                tracing::debug!(%error, "the server does not watch for clients that are gone");
-            }
-            Ok(())
-        };
-        let clock = Clock::start(settings.connect_timeout);
-        let prepared = clock.within("the session was set up", prepared).await;
-        let refused = |error: tokio_postgres::Error| Failure::new(Kind::Unwilling, dial::reason(&error));
-        prepared
-            .and_then(|prepared| prepared.map_err(refused))
-            .map_err(|Failure { reason, hint, .. }| Error::Connect {
-                endpoint: endpoint.clone().into(),
-                reason,
-                hint,
-            })?;
         let watch = Watch {
             endpoint: endpoint.clone(),
             url: url.into(),
@@ -144,7 +114,7 @@ impl Connection {
             task: task.abort_handle(),
             ended,
         };
-        Ok(Self {
+        Ok(Idle(Self {
             client,
             watch,
             endpoint,
@@ -152,29 +122,20 @@ impl Connection {
             timeouts,
             url: url.into(),
             application_name: application_name.into(),
-        })
+            server_version,
+            is_client_checked: server_version >= 14,
+        }))
+    }
+
+    /// The server's major version, 0 if it does not tell.
+    pub fn server_version(&self) -> u32 {
+        self.server_version
     }
 
     /// Where the connection goes.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
-}
-
-/// A `statement_timeout` of a millisecond, of the role or of the database, ends now and then the very statement
-/// that lifts it: then that is said again.
-async fn set_up(client: &Client, timeouts: Timeouts) -> Result<(), tokio_postgres::Error> {
-    let settings = format!(
-        "{SESSION_SETTINGS}; SET lock_timeout = {}",
-        timeouts.lock.milliseconds()
-    );
-    for _ in 0..20 {
-        match client.batch_execute(&settings).await {
-            Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {}
-            done => return done,
-        }
-    }
-    client.batch_execute(&settings).await
 }
 
 /// One failure as it is, several each with its host.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::Stream as _;
-use tokio_postgres::CopyOutStream;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryStream};
 
 use crate::stall::Watch;
 use crate::tap::Tap;
@@ -24,25 +24,33 @@ pub struct CopyOut {
 
 struct Rows {
     tap: Tap,
-    stream: Pin<Box<CopyOutStream>>,
+    stream: Pin<Box<SimpleQueryStream>>,
     chunk: Vec<u8>,
     ended: bool,
+    /// The rows that the server says it sent, in the end.
+    counted: Option<u64>,
 }
 
 impl Connection {
-    /// Begins to read the rows of a `COPY … TO STDOUT` statement.
+    /// Begins to read the rows of a `COPY … TO STDOUT` statement: a simple query, which needs no
+    /// prepared statement. That the server refuses it shows at the first rows.
     ///
     /// # Errors
-    /// [`Error::Query`] with this `action`, if the server refuses it.
+    /// [`Error::Query`] with this `action`, if the connection is broken.
     pub async fn copy_out(&self, statement: &str, action: &str) -> Result<CopyOut> {
         self.tap.open();
-        let stream = self.client.copy_out(statement).await.map_err(Error::query(action));
+        let stream = self
+            .client
+            .simple_query_raw(statement)
+            .await
+            .map_err(Error::query(action));
         Ok(CopyOut {
             rows: Rows {
                 tap: self.tap.clone(),
                 stream: Box::pin(stream.inspect_err(|_| self.tap.close())?),
                 chunk: Vec::new(),
                 ended: false,
+                counted: None,
             },
             watch: self.watch.clone(),
             statement: statement.into(),
@@ -55,7 +63,7 @@ impl CopyOut {
     /// The next rows, or `None` after the last.
     ///
     /// # Errors
-    /// [`Error::Query`] if the server breaks off, [`Error::Lost`] if the connection does,
+    /// [`Error::Query`] if the server refuses the statement or breaks off, [`Error::Lost`] if the connection does,
     /// [`Error::Stalled`] if nothing comes any more.
     pub async fn next(&mut self) -> Result<Option<&[u8]>> {
         let Self { rows, watch, .. } = self;
@@ -64,39 +72,27 @@ impl CopyOut {
         watch.wait(&self.statement, &self.action, || tap.flows(), step).await?;
         Ok((!self.rows.chunk.is_empty()).then_some(&self.rows.chunk))
     }
+
     /// The server's own count of the rows that it sent; to be asked after the last.
     ///
     /// # Errors
-    /// [`Error::Query`] if the server fails at the very end, or the connection does;
     /// [`Error::Uncounted`].
-    pub async fn counted(&mut self) -> Result<u64> {
-        let ended = poll_fn(|cx| {
-            let polled = self.rows.stream.as_mut().poll_next(cx);
-            // The message that has the count is none that the stream expects.
-            match self.rows.tap.counted() {
-                Some(count) => Poll::Ready(Ok(Some(count))),
-                None => polled.map(|message| message.transpose().map(|_| None)),
-            }
-        });
-        let counted = ended.await.map_err(|source| self.watch.error(&self.action, source))?;
-        counted.ok_or(Error::Uncounted)
+    pub fn counted(&self) -> Result<u64> {
+        self.rows.counted.ok_or(Error::Uncounted)
     }
 }
 
 impl Rows {
     /// Fills the chunk; it stays empty after the last.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tokio_postgres::Error>> {
-        if !self.ended {
+        while !self.ended {
             // It has but the end to tell: the rows go to the tap.
             match self.stream.as_mut().poll_next(cx) {
-                Poll::Ready(None) => self.ended = true,
+                Poll::Ready(Some(Ok(SimpleQueryMessage::CommandComplete(rows)))) => self.counted = Some(rows),
+                Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
-                Poll::Ready(Some(Ok(rows))) => {
-                    self.chunk.clear();
-                    self.chunk.extend_from_slice(&rows);
-                    return Poll::Ready(Ok(()));
-                }
-                Poll::Pending => {}
+                Poll::Ready(None) => self.ended = true,
+                Poll::Pending => break,
             }
         }
         self.tap.poll_take(cx, &mut self.chunk, self.ended).map(Ok)

@@ -31,7 +31,12 @@ pub(crate) struct Dialled {
     pub(crate) client: Client,
     pub(crate) driver: Driver,
     pub(crate) host: Host,
+    /// The server's major version, 0 if it does not tell.
+    pub(crate) server_version: u32,
 }
+
+/// A client, what keeps its connection going, and the server's major version.
+type Session = (Client, Driver, u32);
 
 /// Why there is no session.
 #[derive(Debug)]
@@ -101,9 +106,13 @@ pub(crate) async fn dial(settings: &Settings, tap: &Tap) -> Result<Dialled, Vec<
         failures.clear();
         for host in &hosts {
             match dial_host(settings, host, *wanted, tap).await {
-                Ok((client, driver)) => {
-                    let host = (*host).clone();
-                    return Ok(Dialled { client, driver, host });
+                Ok((client, driver, server_version)) => {
+                    return Ok(Dialled {
+                        client,
+                        driver,
+                        host: (*host).clone(),
+                        server_version,
+                    });
                 }
                 Err(failure) => {
                     let goes_on = failure.goes_on();
@@ -119,12 +128,7 @@ pub(crate) async fn dial(settings: &Settings, tap: &Tap) -> Result<Dialled, Vec<
 }
 
 /// Tries a host's addresses in turn, each with all of the time.
-async fn dial_host(
-    settings: &Settings,
-    host: &Host,
-    wanted: TargetSession,
-    tap: &Tap,
-) -> Result<(Client, Driver), Failure> {
+async fn dial_host(settings: &Settings, host: &Host, wanted: TargetSession, tap: &Tap) -> Result<Session, Failure> {
     let port = host.port;
     let addresses = match &host.address {
         Address::Socket(_) => vec![None],
@@ -215,8 +219,8 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn session(&self, wanted: TargetSession) -> Result<(Client, Driver), Failure> {
-        let (client, mut driver) = self.by_ways().await?;
+    async fn session(&self, wanted: TargetSession) -> Result<Session, Failure> {
+        let (client, mut driver, version) = self.by_ways().await?;
         if wanted != TargetSession::Any {
             let fits = async {
                 tokio::select! {
@@ -238,10 +242,10 @@ impl Attempt<'_> {
                 ));
             }
         }
-        Ok((client, driver))
+        Ok((client, driver, version))
     }
 
-    async fn by_ways(&self) -> Result<(Client, Driver), Failure> {
+    async fn by_ways(&self) -> Result<Session, Failure> {
         let first = match self.settings.tls.mode {
             _ if self.address.is_none() => Way::Plain,
             SslMode::Disable | SslMode::Allow => Way::Plain,
@@ -292,7 +296,7 @@ impl Attempt<'_> {
     }
 
     /// Begins a session; of a failure is told whether there was TLS, or an attempt at it.
-    async fn by(&self, way: Way) -> Result<(Client, Driver), (Failure, bool)> {
+    async fn by(&self, way: Way) -> Result<Session, (Failure, bool)> {
         let Some(address) = self.address else {
             return self.by_socket().await.map_err(|failure| (failure, false));
         };
@@ -356,7 +360,7 @@ impl Attempt<'_> {
     }
 
     #[cfg(unix)]
-    async fn by_socket(&self) -> Result<(Client, Driver), Failure> {
+    async fn by_socket(&self) -> Result<Session, Failure> {
         let Address::Socket(folder) = &self.host.address else {
             return Err(Failure::new(Kind::Unreachable, "no socket is named"));
         };
@@ -368,12 +372,12 @@ impl Attempt<'_> {
     }
 
     #[cfg(not(unix))]
-    async fn by_socket(&self) -> Result<(Client, Driver), Failure> {
+    async fn by_socket(&self) -> Result<Session, Failure> {
         Err(Failure::new(Kind::Unreachable, "this system has no such sockets"))
     }
 
     /// `closed` is a way on which nobody else reads.
-    async fn authenticate(&self, carrier: impl Carrier + 'static, closed: bool) -> Result<(Client, Driver), Failure> {
+    async fn authenticate(&self, carrier: impl Carrier + 'static, closed: bool) -> Result<Session, Failure> {
         let settings = self.settings;
         let mut config = Config::new();
         config
@@ -399,8 +403,17 @@ impl Attempt<'_> {
             connected,
         );
         let (client, driver) = connected.await?.map_err(|error| failure_of(&error))?;
-        Ok((client, Box::pin(driver)))
+        let version = driver.parameter("server_version").map_or(0, major_version);
+        Ok((client, Box::pin(driver), version))
     }
+}
+
+/// Of `16.4 (Debian 16.4-1)`, `17beta1` and the like.
+fn major_version(text: &str) -> u32 {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .map_or(text, |end| &text[..end]);
+    digits.parse().unwrap_or(0)
 }
 
 /// For the client library, to which a stream is TLS if it is none of its own making.
@@ -466,6 +479,10 @@ fn failure_of(error: &tokio_postgres::Error) -> Failure {
             }
             SqlState::INVALID_CATALOG_NAME => "; check the database's name in the URL",
             SqlState::TOO_MANY_CONNECTIONS => "; the server has no connection left: run with fewer --jobs",
+            _ if reason.contains("unsupported startup parameter") => {
+                "; it is a pooler that takes no `options`: leave them out of the URL and of PGOPTIONS, or add them to \
+                 its `ignore_startup_parameters`"
+            }
             _ => "",
         };
         return Failure {

@@ -24,6 +24,16 @@ pub enum Error {
         /// What helps; empty, or begins with a separator.
         hint: String,
     },
+    /// A transaction did not begin: a pooler keeps us from the server.
+    #[error("{endpoint} does not begin a transaction: {reason}; {hint}")]
+    Begin {
+        /// Where to.
+        endpoint: Box<Endpoint>,
+        /// What it does instead.
+        reason: String,
+        /// What helps.
+        hint: &'static str,
+    },
     /// The server refused a statement, or the connection broke.
     #[error("cannot {action}")]
     Query {

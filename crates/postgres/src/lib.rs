@@ -9,9 +9,11 @@ mod certificate;
 mod char_text;
 mod connect;
 pub mod copy;
+mod copy_in;
 mod copy_out;
 mod dial;
 mod error;
+mod feed;
 mod ident;
 mod libpq;
 mod lock_wait;
@@ -21,10 +23,12 @@ mod stall;
 mod tap;
 mod timeouts;
 mod tls;
+mod transaction;
 mod types;
 
 pub use catalog::{CatalogColumn, columns};
 pub use connect::{Connection, Endpoint, same_database};
+pub use copy_in::CopyIn;
 pub use copy_out::CopyOut;
 pub use error::{Error, Result};
 pub use ident::{NamePart, parse_name, quote_identifier, quote_literal, quote_qualified};
@@ -32,6 +36,7 @@ pub use libpq::{expand_home, has_password};
 pub use lock_wait::LockWait;
 pub use timeouts::{TimeLimit, Timeouts};
 pub use tokio_postgres;
+pub use transaction::{Idle, Mode, Parameter};
 pub use types::{
     ColumnCodec, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, PgType, TypeCatalog,
     TypeKind, postgres_type_for,

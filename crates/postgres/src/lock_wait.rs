@@ -10,9 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
 
-use crate::{Connection, Error, Result, TimeLimit};
+use crate::{Connection, Error, Mode, Result, TimeLimit};
 
 /// A wait is told when it has lasted this long, or half of what it may last.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -193,7 +192,7 @@ impl Connection {
         let limit = self.timeouts.lock;
         let patience = limit.duration().map_or(PATIENCE, |limit| PATIENCE.min(limit / 2));
         tokio::time::sleep(patience).await;
-        let asking = match Connection::open(&self.url, &self.application_name, self.timeouts).await {
+        let mut asking = match Connection::open(&self.url, &self.application_name, self.timeouts).await {
             Ok(asking) => asking,
             Err(error) => {
                 tracing::warn!(
@@ -204,26 +203,33 @@ impl Connection {
         };
         let mut tell_after = Duration::ZERO;
         loop {
-            match find(&asking, statement).await {
-                Ok(Some(wait)) => {
-                    if began.elapsed() >= tell_after {
-                        tracing::warn!(
-                            "{}",
-                            Waiting {
-                                action,
-                                wait: &wait,
-                                limit
-                            }
-                        );
-                        tell_after = began.elapsed() * AGAIN;
-                    }
-                    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(wait);
-                }
-                Ok(None) => {}
+            let found = async {
+                // None of it stays open: a pooler may have few connections.
+                let asked = asking.begin_soon(Mode::Snapshot).await?;
+                let wait = find(&asked, statement).await.map_err(Error::query("ask for it"))?;
+                Ok::<_, Error>((asked.commit().await?, wait))
+            };
+            let (next, wait) = match found.await {
+                Ok(found) => found,
                 Err(error) => {
                     tracing::warn!("{action}: still under way, and who holds a lock can't be asked: {error}");
                     return pending().await;
                 }
+            };
+            asking = next;
+            if let Some(wait) = wait {
+                if began.elapsed() >= tell_after {
+                    tracing::warn!(
+                        "{}",
+                        Waiting {
+                            action,
+                            wait: &wait,
+                            limit
+                        }
+                    );
+                    tell_after = began.elapsed() * AGAIN;
+                }
+                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(wait);
             }
             tokio::time::sleep(PAUSE.min(patience)).await;
         }
@@ -258,9 +264,7 @@ pub(crate) fn told(wait: Option<&LockWait>) -> String {
 
 async fn find(asking: &Connection, statement: &str) -> Result<Option<LockWait>, tokio_postgres::Error> {
     let depth = CHAIN_MAX as i32;
-    let rows = asking
-        .query_typed(FIND_HOLDERS, &[(&statement, Type::TEXT), (&depth, Type::INT4)])
-        .await?;
+    let rows = asking.query(FIND_HOLDERS, &[&statement, &depth]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let holders = rows.iter().map(|row| Holder {
         pid: row.get(0),

@@ -9,10 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::types::Type;
 
 use crate::tap::Tap;
-use crate::{Connection, Endpoint, Error, Result, TimeLimit, Timeouts};
+use crate::{Connection, Endpoint, Error, Mode, Result, TimeLimit, Timeouts};
 
 /// How often a server that says it is at work is believed: it may be stopped, or its disk.
 const BELIEVED_MAX: u32 = 6;
@@ -39,24 +38,13 @@ pub(crate) struct Watch {
     pub(crate) ended: Arc<OnceLock<String>>,
 }
 
-impl Connection {
-    /// Waits for a step of the stream that this statement of this connection takes or gives.
+impl Watch {
+    /// Waits for a step of the stream that this statement of this connection takes or gives; whether the
+    /// stream is in its middle is told by `flows`.
     ///
     /// # Errors
     /// [`Error::Stalled`] when no byte has moved for `stall_timeout`, and the server is not at work;
     /// [`Error::Lost`] if the connection breaks; else [`Error::Query`] with this `action`.
-    pub async fn unless_stalled<T>(
-        &self,
-        statement: &str,
-        action: &str,
-        step: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T> {
-        self.watch.wait(statement, action, || true, step).await
-    }
-}
-
-impl Watch {
-    /// The same; whether the stream is in its middle is told by `flows`.
     pub(crate) async fn wait<T>(
         &self,
         statement: &str,
@@ -126,7 +114,8 @@ impl Watch {
             let asking = Box::pin(Connection::open(&self.url, &self.application_name, timeouts))
                 .await
                 .ok()?;
-            let rows = asking.query_typed(IS_AT_WORK, &[(&statement, Type::TEXT)]).await.ok()?;
+            let asking = asking.begin_soon(Mode::Snapshot).await.ok()?;
+            let rows = asking.query(IS_AT_WORK, &[&statement]).await.ok()?;
             rows.first().map(|row| row.get(0))
         };
         let patience = self.timeouts.stall.duration().unwrap_or_default();
@@ -151,7 +140,6 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use futures::SinkExt as _;
     use lake_sandbox::PostgresServer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
@@ -205,7 +193,8 @@ mod tests {
             stall,
             ..Timeouts::default()
         };
-        Connection::open(&url, "test", timeouts).await.unwrap()
+        let connection = Connection::open(&url, "test", timeouts).await.unwrap();
+        connection.begin(Mode::ReadWrite).await.unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -246,12 +235,11 @@ mod tests {
             .await
             .unwrap();
         let statement = "copy stalled from stdin";
-        let mut sink = pin!(connection.copy_in::<_, Bytes>(statement).await.unwrap());
+        let mut copy = connection.copy_in(statement, "copy into it").await.unwrap();
         stopped.store(true, Ordering::Relaxed);
         let row = Bytes::from(vec![b'x'; 256 << 10]);
         let error = loop {
-            let sent = connection.unless_stalled(statement, "copy into it", sink.send(row.clone()));
-            if let Err(error) = sent.await {
+            if let Err(error) = copy.send(row.clone()).await {
                 break error.to_string();
             }
         };
@@ -271,6 +259,6 @@ mod tests {
                          from generate_series(1, 60) n) to stdout";
         let mut rows = connection.copy_out(statement, "read it").await.unwrap();
         while rows.next().await.unwrap().is_some() {}
-        assert_eq!(rows.counted().await.unwrap(), 60);
+        assert_eq!(rows.counted().unwrap(), 60);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use lake_postgres::Connection;
 use lake_storage::Relation;
-use tokio_postgres::Client;
 
 use super::TablePattern;
 use crate::error::nearest;
@@ -47,8 +47,8 @@ impl Kind {
 }
 
 /// Lists the relations that a source's patterns select, in the order of their names.
-pub(super) async fn list(client: &Client, patterns: &[TablePattern]) -> Result<Vec<Listed>> {
-    let rows = client
+pub(super) async fn list(connection: &Connection, patterns: &[TablePattern]) -> Result<Vec<Listed>> {
+    let rows = connection
         .query(
             "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relispartition,
                     c.relkind in ('r', 'm') and coalesce(am.amname = 'heap', false),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use lake_postgres::Connection;
@@ -18,6 +19,7 @@ use super::snapshot::Coordinator;
 use crate::{Error, ExtractedTable, Progress, Result};
 
 const BATCH_ROWS_MAX: usize = 8192;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A piece of a table in its Parquet file.
 pub(super) struct Part {
@@ -108,7 +110,11 @@ where
             let (work, source, command, exported) =
                 (work.clone(), source.clone(), snapshot.command.clone(), exported.clone());
             others.push(on_own_thread(move || async move {
-                match Coordinator::adopt(&source, &command, &exported).await {
+                let adopted = tokio::select! {
+                    adopted = Coordinator::adopt(&source, &command, &exported) => adopted,
+                    () = work.all_begun() => return Ok(Vec::new()),
+                };
+                match adopted {
                     Ok(connection) => work.run(&connection).await,
                     Err(error) => {
                         tracing::warn!(%error, "no further connection to be had: fewer read the tables");
@@ -139,6 +145,13 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
             self.failed.store(true, Ordering::Relaxed);
         }
         done
+    }
+
+    /// Waits until there is no piece that nobody has begun: a pooler may keep us waiting longer than the others need.
+    async fn all_begun(&self) {
+        while !self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     async fn read_pieces(&self, connection: &Connection) -> Result<Vec<(String, Part)>> {
@@ -204,7 +217,7 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         if !is_refused {
             self.write(&decoder.last_batch()?, bytes, writer.as_mut())?;
         }
-        let counted = stream.counted().await?;
+        let counted = stream.counted()?;
         if decoded != counted {
             return Err(Error::RowCount { counted, decoded });
         }

@@ -1,7 +1,9 @@
 //! The transaction that holds the locks and the snapshot.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
-use lake_postgres::{Connection, Error as PgError};
+use lake_postgres::{Connection, Error as PgError, Mode};
 use lake_storage::Snapshot;
 
 use super::list::{self, Listed};
@@ -11,7 +13,6 @@ use super::{PostgresSource, grants, locks};
 use crate::{Error, Result};
 
 const ATTEMPTS: u32 = 5;
-const BEGIN: &str = "begin isolation level repeatable read, read only";
 
 /// The first connection: its transaction's snapshot is the one that everything is read under.
 pub(super) struct Coordinator {
@@ -37,20 +38,19 @@ impl Coordinator {
         command: &str,
         tables: &[String],
     ) -> Result<Self> {
-        let connection = Connection::open(&source.url, command, source.timeouts).await?;
-        let version: i32 = connection
-            .query_one("select pg_catalog.current_setting('server_version_num')::int", &[])
-            .await
-            .map_err(PgError::query("read the server's version"))?
-            .get(0);
+        let mut idle = Connection::open(&source.url, command, source.timeouts).await?;
         for _ in 0..ATTEMPTS {
-            match Self::settle(&connection, source, &mut given, tables).await {
+            let listing = idle.begin(Mode::Snapshot).await?;
+            let expected = list(&listing, source, &mut given, tables).await?;
+            let by_column = grants::check(&listing, &expected, &source.settings).await?;
+            let connection = listing.commit().await?.begin(Mode::Snapshot).await?;
+            match Self::settle(&connection, source, &mut given, tables, &expected, &by_column).await {
                 Ok(Some((snapshot, tables))) => {
                     return Ok(Self {
+                        ctid_ranges: connection.server_version() >= 14,
                         connection,
                         command: command.into(),
                         tables,
-                        ctid_ranges: version >= 140_000,
                         snapshot,
                     });
                 }
@@ -61,7 +61,7 @@ impl Coordinator {
                 }
                 Err(error) => return Err(error),
             }
-            control(&connection, "rollback").await?;
+            idle = connection.rollback().await?;
         }
         Err(Error::Unsettled { attempts: ATTEMPTS })
     }
@@ -72,11 +72,10 @@ impl Coordinator {
         source: &PostgresSource,
         given: &mut Given,
         tables: &[String],
+        expected: &[(String, Listed)],
+        by_column: &HashSet<u32>,
     ) -> Result<Option<(Snapshot, Vec<Table>)>> {
-        let expected = list(connection, source, given, tables).await?;
-        let by_column = grants::check(connection, &expected, &source.settings).await?;
-        control(connection, BEGIN).await?;
-        locks::lock(connection, &expected, &by_column).await?;
+        locks::lock(connection, expected, by_column).await?;
         // The transaction's first query: the snapshot is fixed here, under the locks.
         let locked = list(connection, source, given, tables).await?;
         if expected != locked {
@@ -86,7 +85,7 @@ impl Coordinator {
         let all_locked = locked
             .iter()
             .all(|(_, listed)| listed.kind.is_lockable() && !by_column.contains(&listed.relation.oid));
-        let tables = relation::resolve(connection, locked, &by_column, &source.settings).await?;
+        let tables = relation::resolve(connection, locked, by_column, &source.settings).await?;
         locks::plan(connection, &tables).await?;
         let settled = all_locked || locks::are_of_the_snapshot(connection).await?;
         Ok(settled.then_some((snapshot, tables)))
@@ -109,28 +108,18 @@ impl Coordinator {
 
     /// Adopts an exported snapshot on a connection of its own.
     pub(super) async fn adopt(source: &PostgresSource, command: &str, snapshot: &str) -> Result<Connection> {
-        let connection = Connection::open(&source.url, command, source.timeouts).await?;
-        control(&connection, BEGIN).await?;
-        let set = format!("set transaction snapshot {}", lake_postgres::quote_literal(snapshot));
-        control(&connection, &set).await?;
-        Ok(connection)
+        let idle = Connection::open(&source.url, command, source.timeouts).await?;
+        Ok(idle.begin_soon(Mode::Adopted(snapshot)).await?)
     }
 
     /// Ends the transaction, and with it the locks.
     pub(super) async fn end(self) -> Result<Identity> {
-        control(&self.connection, "commit").await?;
+        self.connection.commit().await?;
         Ok(Identity {
             snapshot: self.snapshot,
             tables: self.tables,
         })
     }
-}
-
-async fn control(connection: &Connection, statement: &str) -> Result<()> {
-    Ok(connection
-        .batch_execute(statement)
-        .await
-        .map_err(PgError::query("begin or end the snapshot's transaction"))?)
 }
 
 async fn list(

@@ -11,6 +11,7 @@ use lake_sandbox::PostgresServer;
 use tempfile::TempDir;
 
 use super::*;
+use crate::Mode;
 
 /// What is to come of an attempt.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +132,7 @@ async fn reload(server: &PostgresServer) {
         let connection = Connection::open(&server.url("postgres"), "test", Timeouts::default())
             .await
             .unwrap();
+        let connection = connection.begin(Mode::ReadWrite).await.unwrap();
         let row = connection
             .query_one("select pg_conf_load_time()::text", &[])
             .await
@@ -152,6 +154,7 @@ fn environment(home: Option<&Path>) -> Environment {
 async fn ours(target: &str, home: Option<&Path>) -> std::result::Result<bool, String> {
     let connection = Connection::open_in(target, "test", Timeouts::default(), &environment(home)).await;
     let connection = connection.map_err(|error| error.to_string())?;
+    let connection = connection.begin(Mode::Snapshot).await.unwrap();
     let statement = "select ssl from pg_catalog.pg_stat_ssl where pid = pg_catalog.pg_backend_pid()";
     Ok(connection.query_one(statement, &[]).await.unwrap().get(0))
 }
