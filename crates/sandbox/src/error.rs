@@ -17,6 +17,10 @@ pub enum Error {
         searched: String,
     },
 
+    /// There is no pgbouncer.
+    #[error("no `pgbouncer` found in PATH: install it (`apt-get install pgbouncer`)")]
+    PgbouncerMissing,
+
     /// PostgreSQL refuses to run as root, and there is no other user to run it as.
     #[error(
         "PostgreSQL refuses to run as root, and /etc/passwd names neither `postgres` nor `nobody`: \
@@ -40,7 +44,7 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// `initdb` or `postgres` ended, or was not ready in time.
+    /// `initdb`, `postgres` or `pgbouncer` ended, or was not ready in time.
     #[error("the throwaway PostgreSQL did not start ({reason}); its log ends with:\n{log}")]
     ServerStart {
         /// Whether it ended or took too long.

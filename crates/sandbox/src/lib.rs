@@ -14,4 +14,4 @@ pub use embedded::EmbeddedPostgres;
 pub use error::Error;
 pub use northwind::Northwind;
 #[cfg(unix)]
-pub use server::{PostgresServer, PostgresServerBuilder};
+pub use server::{Pgbouncer, PostgresServer, PostgresServerBuilder};

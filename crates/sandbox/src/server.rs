@@ -10,10 +10,13 @@ use tokio_postgres::Config;
 
 use crate::{Error, script};
 
+mod cluster;
 mod installation;
 mod keeper;
+mod pgbouncer;
 
 use keeper::Keeper;
+pub use pgbouncer::Pgbouncer;
 
 /// Another process may take the port between our look and the server's bind.
 const START_ATTEMPTS_MAX: usize = 5;
@@ -76,11 +79,7 @@ impl PostgresServer {
 
     /// The URL of a database, for the superuser. It need not exist.
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://{SUPERUSER}@127.0.0.1:{}/{}",
-            self.port,
-            percent_encoded(database)
-        )
+        url(self.port, database)
     }
 
     /// The path of one of the installation's programs, such as `psql`.
@@ -159,8 +158,8 @@ impl PostgresServerBuilder {
         let mut attempt = 1;
         loop {
             let port = free_port().map_err(|source| Error::ServerSpawn { source })?;
-            let keeper = Keeper::spawn(&self, &bin, port)?;
-            match keeper.wait_until_ready() {
+            let keeper = cluster::spawn(&self, &bin, port)?;
+            match keeper.wait_until_ready(cluster::is_ready) {
                 Ok(()) => {
                     return Ok(PostgresServer {
                         _keeper: keeper,
@@ -187,6 +186,10 @@ impl PostgresServerBuilder {
             (None, _) => "C",
         }
     }
+}
+
+fn url(port: u16, database: &str) -> String {
+    format!("postgres://{SUPERUSER}@127.0.0.1:{port}/{}", percent_encoded(database))
 }
 
 fn free_port() -> io::Result<u16> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lake_sandbox::{Error, PostgresServer};
+use lake_sandbox::{Error, Pgbouncer, PostgresServer};
 
 use crate::client::rows_at;
 
@@ -64,6 +64,16 @@ async fn a_drop_stops_the_server_and_removes_its_folder() {
     traces.assert_there();
     drop(server);
     assert!(!traces.is_running() && !traces.folder.exists(), "{traces:?}");
+}
+
+#[tokio::test]
+async fn a_pgbouncer_goes_with_a_drop() {
+    let server = PostgresServer::shared().unwrap();
+    let pooler = Pgbouncer::start(server, &[("pool_mode", "transaction"), ("default_pool_size", "1")]).unwrap();
+    let url = pooler.url("postgres");
+    assert_eq!(rows_at(&url, "select 'through it'").await, ["through it"]);
+    drop(pooler);
+    assert!(tokio_postgres::connect(&url, tokio_postgres::NoTls).await.is_err());
 }
 
 #[tokio::test]
