@@ -19,6 +19,7 @@ mod kill_retyping;
 mod memory;
 mod names_and_shapes;
 mod outcome;
+mod poolers;
 mod round_trip;
 mod schema_change;
 mod waits;

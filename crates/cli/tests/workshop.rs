@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lake_postgres::tokio_postgres;
+use lake_postgres::tokio_postgres::{self, SimpleQueryMessage};
 use lake_sandbox::PostgresServer;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -108,7 +108,7 @@ impl Database {
 
     /// Another session, which lets go of its locks as it is dropped.
     pub(crate) fn session(&self) -> Session {
-        Session(connect(&self.url))
+        Session::at(&self.url)
     }
 }
 
@@ -116,8 +116,22 @@ impl Database {
 pub(crate) struct Session(tokio_postgres::Client);
 
 impl Session {
+    pub(crate) fn at(url: &str) -> Self {
+        Self(connect(url))
+    }
+
     pub(crate) fn execute(&self, sql: &str) {
         RUNTIME.block_on(self.0.batch_execute(sql)).unwrap();
+    }
+
+    /// The first column of a query, as the server prints it; without a prepared statement.
+    pub(crate) fn query(&self, sql: &str) -> Vec<String> {
+        let messages = RUNTIME.block_on(self.0.simple_query(sql)).unwrap();
+        let rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        rows.map(str::to_owned).collect()
     }
 }
 

@@ -58,7 +58,7 @@ pub async fn load(
     // Sorted: locks are always taken in this order.
     let into: BTreeSet<String> = plans.iter().map(|plan| plan.target.schema.clone()).collect();
     let into: BTreeSet<&str> = into.iter().map(String::as_str).collect();
-    origin::refuse(&connection, target, &request.origins, &schemas, &into).await?;
+    let connection = origin::refuse(connection, target, &request.origins, &schemas, &into).await?;
     let schemas: Vec<&str> = into.into_iter().collect();
     let loaded = in_transaction(lake, target, request, &mut plans, &schemas, &connection, &progress).await;
     let (tables, connections) = match loaded {
@@ -99,6 +99,7 @@ async fn in_transaction(
     progress: &(impl Fn(Progress) + Send + Sync),
 ) -> Result<(Vec<LoadedTable>, u64)> {
     lock::acquire(connection, schemas).await?;
+    respect_constraints(connection).await?;
     let present = existing::schemas(connection, schemas).await?;
     let substitutes = staging::substitutes(schemas, &present, &request.run);
     evolve::replace_missing_types(connection, plans).await?;
@@ -127,6 +128,15 @@ async fn in_transaction(
         alterations: &alterations,
     };
     load.run(connection, progress).await
+}
+
+/// Foreign keys and triggers are the target's, whatever is set for the role, or was left in a pooler's session.
+async fn respect_constraints(connection: &Connection) -> Result<()> {
+    let statement = "select pg_catalog.set_config('session_replication_role', 'origin', true)
+        where pg_catalog.current_setting('session_replication_role') <> 'origin'";
+    let done = connection.query(statement, &[]).await;
+    done.map_err(lake_postgres::Error::query("set session_replication_role to origin"))?;
+    Ok(())
 }
 
 /// Drops the staging tables of a load that failed. Its locks have gone with its transaction: another

@@ -39,6 +39,20 @@ impl fmt::Debug for Origin {
 /// The schemas that the tables of each source have in its database.
 pub(crate) type SourceSchemas = BTreeMap<String, BTreeSet<String>>;
 
+/// Why a source has not said anything.
+struct Unasked {
+    reason: String,
+    /// A pooler has no connection for us; it may be we who have its last one.
+    in_queue: bool,
+}
+
+impl From<String> for Unasked {
+    fn from(reason: String) -> Self {
+        let in_queue = false;
+        Self { reason, in_queue }
+    }
+}
+
 /// What a source's server says of itself.
 struct Answer {
     sees_lock: bool,
@@ -47,24 +61,25 @@ struct Answer {
 }
 
 /// Refuses a target that is one of the sources: in the same database, with a schema of its tables among
-/// those that are loaded into. The lock that it tries it with ends with the transaction.
+/// those that are loaded into. The lock that it tries it with ends with the transaction, the one that is returned
+/// or an earlier one: nothing may have been done in it yet.
 ///
 /// # Errors
 /// [`Error::TargetIsSource`].
 pub(crate) async fn refuse(
-    connection: &Connection,
+    mut connection: Connection,
     target: &Target,
     origins: &[Origin],
     of_sources: &SourceSchemas,
     schemas: &BTreeSet<&str>,
-) -> Result<()> {
+) -> Result<Connection> {
     let common = |origin: &Origin| {
         let schema = of_sources.get(&origin.source)?.iter();
         schema.into_iter().find(|schema| schemas.contains(schema.as_str()))
     };
     let possible: Vec<(&Origin, &String)> = origins.iter().filter_map(|o| Some((o, common(o)?))).collect();
     if possible.is_empty() {
-        return Ok(());
+        return Ok(connection);
     }
     let key = RandomState::new().hash_one(()).cast_signed();
     let locked = connection
@@ -84,15 +99,26 @@ pub(crate) async fn refuse(
             Ok(Answer {
                 standby: Some(standby), ..
             }) => {
-                if is_primary_of(connection, &standby).await? {
+                if is_primary_of(&connection, &standby).await? {
                     return Err(error(", of which the source is a standby or can't be told from one"));
                 }
             }
             Ok(_) => {}
-            Err(reason) => {
+            Err(Unasked { reason, in_queue }) => {
                 let url = origin.url.as_deref();
                 if url.is_ok_and(|url| lake_postgres::same_database(url, &target.url)) {
                     return Err(error(", by its address"));
+                }
+                if in_queue {
+                    let idle = connection.rollback().await?;
+                    let there = ask_instance(origin).await;
+                    connection = idle.begin(Mode::ReadWrite).await?;
+                    let here = instance(&connection).await?;
+                    match there {
+                        Ok(there) if there == here => return Err(error("")),
+                        Ok(_) => continue,
+                        Err(error) => tracing::debug!(%error, "the source can't be asked without the lock either"),
+                    }
                 }
                 tracing::warn!(
                     "source {}: whether it is the target can't be asked, and its address is another: the load goes on \
@@ -102,7 +128,7 @@ pub(crate) async fn refuse(
             }
         }
     }
-    Ok(())
+    Ok(connection)
 }
 
 /// Refuses a target that is `origin`, whose tables are in `schemas` there: for a check before any load.
@@ -110,11 +136,11 @@ pub(crate) async fn refuse(
 /// # Errors
 /// [`Error::TargetIsSource`], or the target can't be reached.
 pub async fn refuse_source(
-    connection: &Connection,
+    connection: Connection,
     target: &Target,
     origin: &Origin,
     schemas: BTreeSet<String>,
-) -> Result<()> {
+) -> Result<Connection> {
     let of_sources = SourceSchemas::from([(origin.source.clone(), schemas.clone())]);
     let of_target = match &target.schema {
         crate::SchemaRule::Fixed(schema) => BTreeSet::from([schema.as_str()]),
@@ -130,11 +156,15 @@ pub async fn refuse_source(
     .await
 }
 
-async fn ask(origin: &Origin, key: i64) -> Result<Answer, String> {
+async fn ask(origin: &Origin, key: i64) -> Result<Answer, Unasked> {
     let url = origin.url.as_ref().map_err(Clone::clone)?;
+    let idle = in_time(Connection::open(url, "lake load", origin.timeouts)).await?;
+    let begun = idle.begin_soon(Mode::Snapshot).await;
+    let connection = begun.map_err(|error| Unasked {
+        in_queue: matches!(error, lake_postgres::Error::Begin { .. }),
+        reason: told(&error),
+    })?;
     let answer = async {
-        let connection = Connection::open(url, "lake load", origin.timeouts).await?;
-        let connection = connection.begin_soon(Mode::Snapshot).await?;
         let sql = format!(
             "select exists (select from pg_catalog.pg_locks where locktype = 'advisory' and granted and objsubid = 1 \
                  and ((classid::bigint << 32) | objid::bigint) = {key} \
@@ -154,16 +184,46 @@ async fn ask(origin: &Origin, key: i64) -> Result<Answer, String> {
         };
         connection.commit().await?;
         let sees_lock = row.get(0);
-        Ok::<_, lake_postgres::Error>(Answer { sees_lock, standby })
+        Ok(Answer { sees_lock, standby })
     };
+    Ok(in_time(answer).await?)
+}
+
+async fn in_time<T>(answer: impl Future<Output = lake_postgres::Result<T>>) -> Result<T, String> {
     match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        }),
+        Ok(answer) => answer.map_err(|error| told(&error)),
         Err(_) => Err(format!("it has not answered in {} seconds", PATIENCE.as_secs())),
     }
+}
+
+fn told(error: &lake_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Asks a source which instance it is, while the target's connection waits for nothing and holds none of a pool.
+async fn ask_instance(origin: &Origin) -> Result<String, String> {
+    let url = origin.url.as_ref().map_err(Clone::clone)?;
+    let answer = async {
+        let idle = Connection::open(url, "lake load", origin.timeouts).await?;
+        let connection = idle.begin_soon(Mode::Snapshot).await?;
+        let instance = instance(&connection).await?;
+        connection.commit().await?;
+        Ok(instance)
+    };
+    in_time(answer).await
+}
+
+/// What tells an instance from its clones, without two connections at once: the microsecond in which it started.
+async fn instance(connection: &Connection) -> lake_postgres::Result<String> {
+    let sql = "select concat_ws(' ', c.system_identifier, d.oid, pg_catalog.pg_postmaster_start_time()) \
+        from pg_catalog.pg_control_system() c, pg_catalog.pg_database d where d.datname = pg_catalog.current_database()";
+    let row = connection.query_one(sql, &[]).await;
+    Ok(row
+        .map_err(lake_postgres::Error::query("ask which instance it is"))?
+        .get(0))
 }
 
 /// Locks are not seen on a standby. It has its primary's identifier and is never ahead of it; a clone of

@@ -16,10 +16,11 @@ use crate::{Connection, Error, Result};
 /// What a value looks like must not depend on the server's, the role's or the database's settings,
 /// nor what it is read as (without `array_nulls`, `{NULL}` is a text of four letters); and rows come in the
 /// order of their table, also where somebody else is in the middle of a scan. The timeouts go first: one of a
-/// millisecond would else end the rest of this.
+/// millisecond would else end the rest of this. The role is the one that the connection began with: another user of
+/// the session may have left it with theirs.
 const SETTINGS: &str = "\
     set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; \
-    set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; \
+    set local role = default; set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; \
     set local extra_float_digits = 3; set local bytea_output = 'hex'; set local lc_monetary = 'C'; \
     set local xmloption = 'content'; set local client_encoding = 'UTF8'; \
     set local standard_conforming_strings = on; set local search_path = ''; set local array_nulls = on; \

@@ -106,7 +106,7 @@ fn writable(folder: &std::path::Path) -> anyhow::Result<String> {
 async fn target(config: &Config, mut schemas: BTreeMap<String, BTreeSet<String>>) -> anyhow::Result<String> {
     let target = crate::pipeline::target(config)?;
     let connection = Connection::open(&target.url, "lake check", target.timeouts).await?;
-    let connection = connection.begin(Mode::ReadWrite).await?;
+    let mut connection = connection.begin(Mode::ReadWrite).await?;
     let row = connection
         .query_one(
             "select pg_catalog.current_setting('server_version'), pg_catalog.current_database()::text,
@@ -131,7 +131,7 @@ async fn target(config: &Config, mut schemas: BTreeMap<String, BTreeSet<String>>
     }
     for origin in origins(config) {
         if let Some(schemas) = schemas.remove(&origin.source) {
-            lake_loader::refuse_source(&connection, &target, &origin, schemas).await?;
+            connection = lake_loader::refuse_source(connection, &target, &origin, schemas).await?;
         }
     }
     connection.commit().await?;
