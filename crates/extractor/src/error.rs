@@ -119,6 +119,15 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// A table's name has become another's while it was read.
+    #[error(
+        "table {table}: its schema was renamed while it was read, so that what was read may be another table's; \
+         nothing was published: run this again"
+    )]
+    Renamed {
+        /// The table.
+        table: String,
+    },
     /// The rows that arrived of a COPY are not those that the server says it sent.
     #[error("the server sent {counted} rows, but {decoded} arrived")]
     RowCount {

@@ -4,6 +4,7 @@
 mod csv_bad_rows;
 mod csv_days;
 mod postgres_connection;
+mod postgres_ddl;
 mod postgres_grants;
 mod postgres_inheritance;
 mod postgres_locks;

@@ -61,3 +61,39 @@ async fn a_lock_on_a_table_that_is_not_asked_for_is_no_concern() {
         assert!(error.contains("is locked by process"), "{pattern}: {error}");
     }
 }
+
+/// Neither connection knows of the lock before it reads: one leaves it to the other, which waits as for any.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_a_function_needs_is_waited_for_and_told() {
+    let mut fixture = Fixture::new(
+        "create table rates (amount bigint); insert into rates values (3);
+         create function rate() returns bigint language plpgsql as
+             $$ begin return (select amount from public.rates); end $$;
+         create view rated as select rate() as amount;
+         do $$ begin for i in 1..60 loop execute format('create table t_%s (amount bigint)', i); end loop; end $$",
+    )
+    .await;
+    fixture.source.tables = ["*.*", "rated", "!rates"]
+        .map(|pattern| pattern.parse().unwrap())
+        .into();
+    fixture.source.timeouts.lock = "1s".parse().unwrap();
+    let owner = fixture.connect().await;
+    owner.batch_execute("begin; lock table rates").await.unwrap();
+    let error = chain(&fixture.extract().await.unwrap_err());
+    for part in [
+        "table public.rated: cannot read it: it has waited 1 s",
+        "public.rates is locked by process",
+    ] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    let extracted = async {
+        fixture.source.timeouts = Timeouts::default();
+        fixture.extract().await.unwrap();
+        assert_eq!(fixture.table("rated").num_rows(), 1);
+    };
+    let commit = async {
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        owner.batch_execute("commit").await.unwrap();
+    };
+    tokio::join!(extracted, commit);
+}

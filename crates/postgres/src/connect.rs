@@ -60,9 +60,6 @@ pub struct Connection {
     pub(crate) tap: Tap,
     pub(crate) timeouts: Timeouts,
     pub(crate) watch: Watch,
-    // What a further connection is opened with.
-    pub(crate) url: String,
-    pub(crate) application_name: String,
     server_version: u32,
     /// Whether the server is to watch for our end while it runs a statement.
     pub(crate) is_client_checked: bool,
@@ -110,6 +107,7 @@ impl Connection {
             url: url.into(),
             application_name: application_name.into(),
             timeouts,
+            gives_way: false,
             tap: tap.clone(),
             task: task.abort_handle(),
             ended,
@@ -120,8 +118,6 @@ impl Connection {
             endpoint,
             tap,
             timeouts,
-            url: url.into(),
-            application_name: application_name.into(),
             server_version,
             is_client_checked: server_version >= 14,
         }))

@@ -64,12 +64,13 @@ impl CopyOut {
     ///
     /// # Errors
     /// [`Error::Query`] if the server refuses the statement or breaks off, [`Error::Lost`] if the connection does,
-    /// [`Error::Stalled`] if nothing comes any more.
+    /// [`Error::Stalled`] if nothing comes any more, [`Error::LockTimeout`] if a lock does not.
     pub async fn next(&mut self) -> Result<Option<&[u8]>> {
         let Self { rows, watch, .. } = self;
         let tap = rows.tap.clone();
         let step = poll_fn(|cx| rows.poll_chunk(cx));
-        watch.wait(&self.statement, &self.action, || tap.flows(), step).await?;
+        let step = watch.wait(&self.statement, &self.action, || tap.flows(), step);
+        watch.locks(&self.statement, &self.action, step).await?;
         Ok((!self.rows.chunk.is_empty()).then_some(&self.rows.chunk))
     }
 

@@ -139,6 +139,11 @@ impl Error {
         source.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
     }
 
+    /// Whether another session's lock was in the way.
+    pub fn is_lock_in_the_way(&self) -> bool {
+        self.is_deadlock() || matches!(self, Self::LockTimeout { .. })
+    }
+
     /// Names what was tried with a statement: for `map_err`.
     pub fn query(action: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
         let action = action.into();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::error::SqlState;
 
+use crate::stall::Watch;
 use crate::{Connection, Error, Mode, Result, TimeLimit};
 
 /// A wait is told when it has lasted this long, or half of what it may last.
@@ -171,33 +172,52 @@ impl Connection {
         action: &str,
         run: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
+        let run = async { run.await.map_err(Error::query(action)) };
+        self.watch.locks(statement, action, run).await
+    }
+}
+
+impl Watch {
+    /// Waits for what `run` does, as [`Connection::watch_locks`] does.
+    pub(crate) async fn locks<T>(
+        &self,
+        statement: &str,
+        action: &str,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let last = Mutex::new(None);
         let done = tokio::select! {
+            biased; // rows that are there need no timer
             done = run => done,
             () = self.tell_waits(statement, action, &last) => unreachable!("it goes on until the statement ends"),
         };
-        done.map_err(|source| match is_lock_timeout(&source) {
-            true => Error::LockTimeout {
+        done.map_err(|error| match error {
+            Error::Query { source, .. } if is_lock_timeout(&source) => Error::LockTimeout {
                 action: action.into(),
                 limit: self.timeouts.lock,
                 wait: last.into_inner().unwrap_or_else(PoisonError::into_inner),
             },
-            false => Error::query(action)(source),
+            error => error,
         })
     }
 
     /// Warns of waits for as long as it is polled, and keeps the last that it saw.
     async fn tell_waits(&self, statement: &str, action: &str, last: &Mutex<Option<LockWait>>) {
+        if self.gives_way {
+            return pending().await;
+        }
         let began = Instant::now();
         let limit = self.timeouts.lock;
         let patience = limit.duration().map_or(PATIENCE, |limit| PATIENCE.min(limit / 2));
         tokio::time::sleep(patience).await;
-        let mut asking = match Connection::open(&self.url, &self.application_name, self.timeouts).await {
+        // Boxed, as it is seldom come to, and large.
+        let opened = Box::pin(Connection::open(&self.url, &self.application_name, self.timeouts)).await;
+        let mut asking = match opened {
             Ok(asking) => asking,
             Err(error) => {
-                tracing::warn!(
+                crate::say::once(format!(
                     "{action}: still under way, and there is no further connection to ask whether it waits for a lock, and whose: {error}"
-                );
+                ));
                 return pending().await;
             }
         };
@@ -212,7 +232,9 @@ impl Connection {
             let (next, wait) = match found.await {
                 Ok(found) => found,
                 Err(error) => {
-                    tracing::warn!("{action}: still under way, and who holds a lock can't be asked: {error}");
+                    crate::say::once(format!(
+                        "{action}: still under way, and who holds a lock can't be asked: {error}"
+                    ));
                     return pending().await;
                 }
             };

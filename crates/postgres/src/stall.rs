@@ -32,6 +32,8 @@ pub(crate) struct Watch {
     pub(crate) url: String,
     pub(crate) application_name: String,
     pub(crate) timeouts: Timeouts,
+    /// A lock that can't be had soon is done without: nobody is told of it.
+    pub(crate) gives_way: bool,
     pub(crate) tap: Tap,
     pub(crate) task: AbortHandle,
     /// Why the connection ended.

@@ -32,6 +32,9 @@ const CLIENT_CHECK: &str = "client_connection_check_interval";
 /// When a transaction does not begin at once, a message says what is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a transaction waits for a lock that gives way, in milliseconds.
+const GIVE_WAY: u128 = 100;
+
 /// A `statement_timeout` of a millisecond, of the role or of the database, ends now and then the very statement
 /// that lifts it: then that is said again.
 const ATTEMPTS: u32 = 20;
@@ -46,11 +49,16 @@ pub enum Mode<'a> {
     ReadWrite,
     /// Reading under one snapshot, which is fixed by the first query.
     Snapshot,
-    /// Reading under the snapshot that another transaction exported by this name.
+    /// Reading under the snapshot that another transaction exported by this name. It gives way: a lock that it
+    /// can't have soon is an error, since who is in its way may wait for that other transaction.
     Adopted(&'a str),
 }
 
 impl Mode<'_> {
+    fn gives_way(self) -> bool {
+        matches!(self, Self::Adopted(_))
+    }
+
     fn begin(self) -> String {
         const SNAPSHOT: &str = "begin isolation level repeatable read, read only";
         match self {
@@ -184,6 +192,7 @@ impl Idle {
 
     async fn begun(mut self, mode: Mode<'_>) -> Result<Connection> {
         self.start(mode).await?;
+        self.0.watch.gives_way = mode.gives_way();
         Ok(self.0)
     }
 
@@ -206,7 +215,10 @@ impl Idle {
     }
 
     fn beginning(&self, mode: Mode<'_>) -> String {
-        let lock_timeout = self.0.timeouts.lock.milliseconds();
+        let lock_timeout = match mode.gives_way() {
+            true => GIVE_WAY,
+            false => self.0.timeouts.lock.milliseconds(),
+        };
         let mut text = format!("{}; {SETTINGS}; set local lock_timeout = {lock_timeout}", mode.begin());
         if self.0.server_version() >= 17 {
             text += "; set local transaction_timeout = 0";

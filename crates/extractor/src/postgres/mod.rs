@@ -12,6 +12,7 @@
 //! first query fixes the snapshot. The other way round, a `TRUNCATE` or a rewriting `ALTER` that
 //! commits in between would leave a table that looks empty under the snapshot, and no error.
 
+mod drift;
 mod grants;
 mod list;
 mod locks;
@@ -175,7 +176,8 @@ async fn read(
     while !pieces.is_empty() {
         let found = read_all(snapshot, source, pieces.clone(), jobs, sink.clone(), progress.clone()).await?;
         parts.extend(found.parts);
-        let again = refused::settle(found.refused, source, &mut snapshot.tables)?;
+        let mut again = refused::settle(found.refused, source, &mut snapshot.tables)?;
+        again.extend(drift::settle(&snapshot.connection, &mut snapshot.tables).await?);
         // Read for its values alone, a table has shown them all.
         pieces.retain(|piece| again.contains(&piece.table) && matches!(sink, Sink::Day(_)));
     }

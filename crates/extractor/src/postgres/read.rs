@@ -1,14 +1,16 @@
 //! Workers: COPY out of a piece, decode, write.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use lake_postgres::Connection;
+use futures::future::join_all;
 use lake_postgres::copy::{BatchSize, CopyDecoder, RefusedColumn};
+use lake_postgres::{Connection, Mode};
 use lake_storage::{DayWriter, FileWriter, Memory, WrittenFile};
+use tokio::time::timeout;
 
 use super::PostgresSource;
 use super::own_thread::on_own_thread;
@@ -115,7 +117,7 @@ where
                     () = work.all_begun() => return Ok(Vec::new()),
                 };
                 match adopted {
-                    Ok(connection) => work.run(&connection).await,
+                    Ok(connection) => work.follow(connection, &exported).await,
                     Err(error) => {
                         tracing::warn!(%error, "no further connection to be had: fewer read the tables");
                         Ok(Vec::new())
@@ -124,9 +126,17 @@ where
             }));
         }
     }
-    // All are awaited, also after a failure: each writes files until it has ended.
-    let mut done = vec![work.run(&snapshot.connection).await];
-    done.extend(futures::future::join_all(others).await);
+    // All are awaited, also after a failure: each writes files until it has ended, and may give back a piece.
+    let mut others = join_all(others);
+    let mut done = Vec::new();
+    let of_others = loop {
+        done.push(work.lead(&snapshot.connection).await);
+        if let Ok(of_others) = timeout(PAUSE, &mut others).await {
+            break of_others;
+        }
+    };
+    done.extend(of_others);
+    done.push(work.lead(&snapshot.connection).await);
     let mut found = Found::default();
     for of_worker in done {
         for (table, part) in of_worker? {
@@ -138,13 +148,35 @@ where
 }
 
 impl<P: Fn(Progress) + Send + Sync> Work<P> {
-    /// Reads pieces until none is left, or another worker has failed.
-    async fn run(&self, connection: &Connection) -> Result<Vec<(String, Part)>> {
-        let done = self.read_pieces(connection).await;
-        if done.is_err() {
-            self.failed.store(true, Ordering::Relaxed);
+    /// Reads pieces until none is left, or a worker has failed, on the connection that has all locks.
+    async fn lead(&self, connection: &Connection) -> Result<Vec<(String, Part)>> {
+        let mut parts = Vec::new();
+        self.or_failed(self.read_pieces(connection, None, &mut parts).await)?;
+        Ok(parts)
+    }
+
+    /// Reads pieces under the leader's snapshot, except of tables that others wait to lock: they wait for the
+    /// leader, which alone can read them without waiting in turn.
+    async fn follow(&self, mut connection: Connection, exported: &str) -> Result<Vec<(String, Part)>> {
+        let mut parts = Vec::new();
+        let mut locked = HashSet::new();
+        while let Some(table) = self.or_failed(self.read_pieces(&connection, Some(&locked), &mut parts).await)? {
+            tracing::debug!(table = %self.tables[table].relation, "others wait to lock it: it is left to the leader");
+            locked.insert(table);
+            let again = async { connection.rollback().await?.begin_soon(Mode::Adopted(exported)).await };
+            connection = match again.await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection is lost: fewer read the tables");
+                    break;
+                }
+            };
         }
-        done
+        Ok(parts)
+    }
+
+    fn or_failed<T>(&self, done: Result<T>) -> Result<T> {
+        done.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
     }
 
     /// Waits until there is no piece that nobody has begun: a pooler may keep us waiting longer than the others need.
@@ -154,22 +186,42 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         }
     }
 
-    async fn read_pieces(&self, connection: &Connection) -> Result<Vec<(String, Part)>> {
-        let mut parts = Vec::new();
+    /// Reads pieces, of all tables or of those that are not `locked`, until there are none; ends with a table whose
+    /// lock another session has in the way.
+    async fn read_pieces(
+        &self,
+        connection: &Connection,
+        locked: Option<&HashSet<usize>>,
+        parts: &mut Vec<(String, Part)>,
+    ) -> Result<Option<usize>> {
         while !self.failed.load(Ordering::Relaxed) {
-            let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(piece) = next else { break };
+            let Some(piece) = self.next(locked) else { break };
             let table = &self.tables[piece.table];
-            let part = self
-                .read(connection, table, &piece)
-                .await
-                .map_err(Error::in_table(table.relation.to_string()))?;
-            if let Some(part) = part {
-                self.tell_when_done(piece.table, &part);
-                parts.push((table.name.clone(), part));
+            match self.read(connection, table, &piece).await {
+                Ok(Some(part)) => {
+                    self.tell_when_done(piece.table, &part);
+                    parts.push((table.name.clone(), part));
+                }
+                Ok(None) => {}
+                Err(Error::Postgres(error)) if locked.is_some() && error.is_lock_in_the_way() => {
+                    let of = piece.table;
+                    self.queue
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push_front(piece);
+                    return Ok(Some(of));
+                }
+                Err(error) => return Err(Error::in_table(table.relation.to_string())(error)),
             }
         }
-        Ok(parts)
+        Ok(None)
+    }
+
+    fn next(&self, locked: Option<&HashSet<usize>>) -> Option<Piece> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = |piece: &Piece| locked.is_none_or(|locked| !locked.contains(&piece.table));
+        let place = queue.iter().position(is_free)?;
+        queue.remove(place)
     }
 
     /// `None` if a value of the piece can't be taken, once there will be no day, and once another worker has failed.

@@ -38,6 +38,16 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Whether it has, or may come to have, partitions.
+    pub(super) fn is_partitioned(&self) -> bool {
+        matches!(self.kind, Kind::Partitioned | Kind::Partition)
+    }
+
+    /// Leaves out the rows of other tables than these, whatever becomes attached to it.
+    pub(super) fn read_members_only<'a>(&mut self, oids: impl Iterator<Item = &'a u32>) {
+        self.condition = Some(of_tables(oids));
+    }
+
     /// The columns that are lists.
     pub(super) fn lists(&self) -> Vec<usize> {
         self.list_text.keys().copied().collect()
@@ -198,11 +208,7 @@ fn table(
     let relation = quote_qualified(&listed.relation.schema, &listed.relation.name);
     // By name: one that is attached later is none of the snapshot, and those that are tables of their own
     // stay away.
-    let heirs = (!listed.heirs.is_empty()).then(|| {
-        let oids = listed.heirs.iter().chain([&listed.relation.oid]).map(u32::to_string);
-        let oids = oids.collect::<Vec<_>>().join(",");
-        format!("tableoid = any ('{{{oids}}}'::pg_catalog.oid[])")
-    });
+    let heirs = (!listed.heirs.is_empty()).then(|| of_tables(listed.heirs.iter().chain([&listed.relation.oid])));
     Ok(Table {
         name,
         from: match listed.kind {
@@ -220,4 +226,10 @@ fn table(
         heap_bytes,
         heap: listed.heap,
     })
+}
+
+/// The condition that a row is stored in one of these tables.
+fn of_tables<'a>(oids: impl Iterator<Item = &'a u32>) -> String {
+    let oids: Vec<String> = oids.map(u32::to_string).collect();
+    format!("tableoid = any ('{{{}}}'::pg_catalog.oid[])", oids.join(","))
 }
