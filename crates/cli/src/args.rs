@@ -121,6 +121,14 @@ pub struct Day {
     pub date: RunDate,
 }
 
+/// What a load may do to the target.
+#[derive(Args, Clone, Copy)]
+pub struct TakeOver {
+    /// Replace also the rows of the target's tables that no load has filled before.
+    #[arg(long, env = "LAKE_TAKE_OVER", value_parser = clap::builder::FalseyValueParser::new())]
+    pub take_over: bool,
+}
+
 /// How a report is printed.
 #[derive(Args, Clone, Copy)]
 pub struct Json {

@@ -63,7 +63,8 @@ pub fn status(error: &anyhow::Error) -> Status {
                 | lake_loader::Error::Ambiguous { .. }
                 | lake_loader::Error::SameTarget { .. }
                 | lake_loader::Error::SchemaRule { .. }
-                | lake_loader::Error::TargetIsSource { .. },
+                | lake_loader::Error::TargetIsSource { .. }
+                | lake_loader::Error::Strangers { .. },
             ) => return Status::Usage,
             _ => {}
         }

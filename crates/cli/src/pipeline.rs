@@ -188,8 +188,9 @@ impl Pipeline {
         Ok(report)
     }
 
-    /// Loads tables (all if none is named) into the target.
-    pub async fn load(&mut self, tables: &[String]) -> anyhow::Result<LoadReport> {
+    /// Loads tables (all if none is named) into the target, into those that no load has filled only if they are
+    /// empty or may be taken over.
+    pub async fn load(&mut self, tables: &[String], take_over: bool) -> anyhow::Result<LoadReport> {
         let target = target(&self.config)?;
         self.log.step_started("load", part(tables).as_deref())?;
         let progress = Arc::new(self.progress("load".into()));
@@ -199,6 +200,7 @@ impl Pipeline {
             origins: origins(&self.config),
             queries: self.config.query_names(),
             tables: tables.to_vec(),
+            take_over,
             jobs: self.lake.memory().workers(),
             run: self.log.run().clone(),
             command: self.command.clone(),
@@ -265,7 +267,7 @@ impl Pipeline {
     }
 
     /// All that the config asks for, in order, up to the first failure.
-    pub async fn run(&mut self) -> anyhow::Result<RunReport> {
+    pub async fn run(&mut self, take_over: bool) -> anyhow::Result<RunReport> {
         let started = std::time::Instant::now();
         let mut report = RunReport {
             date: self.date,
@@ -281,7 +283,7 @@ impl Pipeline {
             report.transform = Some(self.transform(&[]).await?);
         }
         if self.config.has_target() {
-            report.load = Some(self.load(&[]).await?);
+            report.load = Some(self.load(&[], take_over).await?);
         }
         if has_queries && !self.config.exports.is_empty() {
             report.export = Some(self.export(&[], &[]).await?);

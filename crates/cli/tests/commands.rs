@@ -669,6 +669,32 @@ fn check_tries_everything() {
 }
 
 #[test]
+fn rows_that_no_load_has_put_into_the_target_are_told_of_before() {
+    let workshop = Workshop::new();
+    workshop
+        .target
+        .execute("create table labels (id int, label text); insert into labels values (1, 'mine'), (2, 'too')");
+    let checked = workshop.lake("check");
+    assert_eq!(checked.status, Some(1), "{checked}");
+    assert!(checked.stdout.contains("labels: 2 rows"), "{checked}");
+    assert!(
+        checked.stdout.contains("`lake run --take-over` replaces these rows"),
+        "{checked}"
+    );
+    let refused = workshop.lake(&format!("run --date {DAY}")).failed(2);
+    let command = format!("`lake load --date {DAY} --take-over`");
+    assert!(refused.contains(&command), "{refused}");
+    assert_eq!(workshop.target.query("select count(*) from labels"), "2");
+    let loaded = workshop.lake(&format!("load --date {DAY} --take-over")).done();
+    assert!(
+        loaded.stderr.contains("is taken over, and its rows are replaced: "),
+        "{loaded}"
+    );
+    workshop.lake("check").done();
+    workshop.lake(&format!("run --date {DAY}")).done();
+}
+
+#[test]
 fn a_target_that_is_the_source_is_refused() {
     let mut workshop = Workshop::new();
     workshop.lake(&format!("extract --date {DAY} --source shop")).done();

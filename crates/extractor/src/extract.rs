@@ -1,10 +1,9 @@
 //! One step: a source's day.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use lake_storage::{Coverage, Lake, Manifest, RunDate, RunId};
+use lake_storage::{Coverage, Lake, Manifest, Relation, RunDate, RunId};
 use serde::Serialize;
 
 use crate::{CsvSource, PostgresSource, Result};
@@ -173,10 +172,8 @@ fn report(source: &str, request: &Request, manifest: &Manifest, names: &[String]
 pub struct Probe {
     /// What it is: a server with its version, or files.
     pub description: String,
-    /// The names that its tables have in the lake.
-    pub tables: Vec<String>,
-    /// The schemas that these are in, where they are a database's.
-    pub schemas: BTreeSet<String>,
+    /// Its tables, by their names in the lake, with those in its database, if it is one.
+    pub tables: Vec<(String, Option<Relation>)>,
 }
 
 /// Looks at a source without taking anything: connects, lists and locks its tables, or opens and

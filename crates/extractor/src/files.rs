@@ -174,7 +174,6 @@ pub(crate) async fn probe(source: &CsvSource) -> Result<Probe> {
     Error::all(failed)?;
     Ok(Probe {
         description,
-        tables: source.files.keys().cloned().collect(),
-        schemas: Default::default(),
+        tables: source.files.keys().map(|name| (name.clone(), None)).collect(),
     })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use lake_storage::SqlName;
 
-use crate::{Holder, Mismatch, TargetTable};
+use crate::{Holder, Mismatch, Stranger, TargetTable};
 
 /// A failure of a load: which table and column, with the cause in `source`.
 ///
@@ -127,15 +127,28 @@ pub enum Error {
         /// Every such table.
         tables: Vec<TableDifference>,
     },
-    /// What has a table's name in the target is no table.
+    /// What has the names of tables in the target are no tables.
     #[error(
-        "the target's {target} is {kind}, not a table: drop or rename it there, or choose another `schema` for the target"
+        "not everything that has a table's name in the target is a table: drop or rename it there, or choose another \
+         `schema` for the target{}",
+        lines(found)
     )]
     NotATable {
-        /// The name.
-        target: TargetTable,
-        /// What it is.
-        kind: &'static str,
+        /// The names, and what they are.
+        found: Vec<NotATable>,
+    },
+    /// Tables with rows that no load has put there.
+    #[error(
+        "the target has tables of the same names with rows that no load of the config's sources has put there, by \
+         `_lake_loads` in their schema: `{command}` replaces these rows with the lake's, or choose another `schema` for \
+         the target{}",
+        lines(tables)
+    )]
+    Strangers {
+        /// Each of them.
+        tables: Vec<Stranger>,
+        /// What replaces their rows.
+        command: String,
     },
     /// A partition and its root are both tables of the load.
     #[error("the target's {partition} is a partition of {root}, which is loaded too: leave one of them out")]
@@ -256,6 +269,21 @@ pub enum Error {
 
 /// The result of a load.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What has a table's name in the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotATable {
+    /// The name.
+    pub target: TargetTable,
+    /// What it is.
+    pub kind: &'static str,
+}
+
+impl fmt::Display for NotATable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the target's {} is {}", self.target, self.kind)
+    }
+}
 
 /// A table of the target whose columns are not those of the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lake_postgres::{CatalogColumn, Connection};
 
-use crate::{Error, Result, TargetTable};
+use crate::{Error, NotATable, Result, TargetTable};
 
 const FIND: &str = "\
     select w.place, c.oid, c.relkind::text \
@@ -35,7 +35,7 @@ impl Existing {
 /// Looks for tables; the answers are in the order of `targets`.
 ///
 /// # Errors
-/// [`Error::NotATable`] for anything that can't be loaded into.
+/// [`Error::NotATable`] with everything that can't be loaded into.
 pub(crate) async fn find(connection: &Connection, targets: &[&TargetTable]) -> Result<Vec<Option<Existing>>> {
     let schemas: Vec<&str> = targets.iter().map(|target| target.schema.as_str()).collect();
     let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
@@ -44,19 +44,24 @@ pub(crate) async fn find(connection: &Connection, targets: &[&TargetTable]) -> R
         .await
         .map_err(lake_postgres::Error::query("look for the target's tables"))?;
     let mut found = BTreeMap::new();
+    let mut others = Vec::new();
     for row in &rows {
         let place = row.get::<_, i64>(0) as usize - 1; // `with ordinality` counts from 1
         let partitioned = match row.get(2) {
             "r" => false,
             "p" => true,
             kind => {
-                return Err(Error::NotATable {
+                others.push(NotATable {
                     target: targets[place].clone(),
                     kind: kind_name(kind),
                 });
+                continue;
             }
         };
         found.insert(place, (row.get::<_, u32>(1), partitioned));
+    }
+    if !others.is_empty() {
+        return Err(Error::NotATable { found: others });
     }
     let oids: Vec<u32> = found.values().map(|(oid, _)| *oid).collect();
     let mut columns = lake_postgres::columns(connection, &oids).await?;

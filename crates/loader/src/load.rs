@@ -9,13 +9,14 @@ use lake_storage::{Lake, Memory, StoredFile};
 
 use crate::evolve::Alterations;
 use crate::existing::Existing;
+use crate::loads::Notes;
 use crate::plan::TablePlan;
 use crate::selection::Selection;
 use crate::staging::{self, Staging, Substitutes};
 use crate::swap::Swap;
 use crate::{
     Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, Triggers, acting, copy, evolve,
-    existing, foreign_keys, loads, lock, origin, plan,
+    existing, foreign_keys, loads, lock, origin, plan, strangers,
 };
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
@@ -106,6 +107,9 @@ async fn in_transaction(
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(connection, &targets).await?;
     existing::refuse_parts(connection, &targets, &existing).await?;
+    let notes = loads::read(connection, schemas).await?;
+    let strangers = strangers::find(connection, &targets, &existing, &notes, &request.sources).await?;
+    strangers::refuse(&strangers, request)?;
     let names: Vec<String> = targets.iter().map(|target| target.quoted()).collect();
     acting::refuse_rules(connection, &names).await?;
     let mut triggers = acting::triggers(connection, &names).await?;
@@ -113,10 +117,10 @@ async fn in_transaction(
         acting::check_owner(connection, &triggers).await?;
         triggers.clear();
     }
-    let notes = loads::read(connection, schemas).await?;
     let alterations = evolve::evolve(connection, plans, &existing, &notes, &triggers, lake.schema_change()).await?;
     let keys = foreign_keys::read(connection, &existing).await?;
     foreign_keys::order(plans, &keys)?; // before the rows are copied in vain
+    strangers::announce(&strangers);
     let load = Load {
         lake,
         target,
@@ -125,6 +129,7 @@ async fn in_transaction(
         plans,
         substitutes: &substitutes,
         existing: &existing,
+        notes: &notes,
         alterations: &alterations,
     };
     load.run(connection, progress).await
@@ -172,6 +177,7 @@ struct Load<'a> {
     /// Of the target schemas that are not there.
     substitutes: &'a Substitutes,
     existing: &'a [Option<Existing>],
+    notes: &'a Notes,
     alterations: &'a [Alterations],
 }
 
@@ -226,6 +232,7 @@ impl Load<'_> {
             request: self.request,
             plans: self.plans,
             existing: self.existing,
+            notes: self.notes,
             alterations: self.alterations,
             stagings: &stagings,
             substitutes: self.substitutes,
@@ -240,6 +247,7 @@ impl Load<'_> {
             name: plan.table.name.clone(),
             target: plan.target.to_string(),
             created: existing.is_none(),
+            taken_over: existing.is_some() && strangers::is_stranger(&plan.target, self.notes, &self.request.sources),
             rows: plan.table.entry.rows,
             bytes: plan.table.entry.bytes,
             elapsed_ms,

@@ -25,6 +25,8 @@ fn table(schema: &str) -> TargetTable {
 /// owner's choice.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Note {
+    /// The source of its rows.
+    pub(crate) source: String,
     columns: BTreeMap<String, Option<String>>,
 }
 
@@ -54,7 +56,10 @@ impl Note {
             });
             columns.insert(column.name.clone(), is_ours.then(|| column.target_type.clone()));
         }
-        Self { columns }
+        Self {
+            source: plan.table.source.clone(),
+            columns,
+        }
     }
 
     /// An expression of type `jsonb`.
@@ -95,7 +100,7 @@ pub(crate) async fn read(connection: &Connection, schemas: &[&str]) -> Result<No
         // Earlier versions have noted no columns.
         let columns = if has_columns { "l.columns" } else { "null" };
         let sql = format!(
-            "select l.table_name::text, c.key, c.value \
+            "select l.table_name::text, c.key, c.value, l.source \
              from {} l left join lateral jsonb_each_text({columns}) c on true",
             table(&schema).quoted()
         );
@@ -103,6 +108,7 @@ pub(crate) async fn read(connection: &Connection, schemas: &[&str]) -> Result<No
             let name = row.get(0);
             let schema = schema.clone();
             let note = notes.entry(TargetTable { schema, name }).or_default();
+            note.source = row.get(3);
             if let Some(column) = row.get(1) {
                 note.columns.insert(column, row.get(2));
             }

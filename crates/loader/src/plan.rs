@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field};
 use lake_postgres::{
     METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, postgres_type_for, quote_qualified,
 };
-use lake_storage::{RESULTS, SqlName};
+use lake_storage::{RESULTS, Relation, SqlName};
 
 use crate::loads::{LOADS_TABLE, Note};
 use crate::selection::SelectedTable;
@@ -99,7 +99,7 @@ pub(crate) fn plan(tables: Vec<SelectedTable>, rule: &SchemaRule) -> Result<Vec<
     let mut plans = Vec::with_capacity(tables.len());
     for table in tables {
         let label = table.label();
-        let target = target_of(&table, rule);
+        let target = target_of(&table.name, table.entry.relation.as_ref(), rule);
         check_name(&label, "schema", &target.schema)?;
         check_name(&label, "table", &target.name)?;
         if let Some(first) = taken.insert(target.clone(), label.clone()) {
@@ -132,15 +132,16 @@ pub(crate) fn plan(tables: Vec<SelectedTable>, rule: &SchemaRule) -> Result<Vec<
     Ok(plans)
 }
 
-fn target_of(table: &SelectedTable, rule: &SchemaRule) -> TargetTable {
-    let (schema, name) = match (rule, &table.entry.relation) {
-        (SchemaRule::Fixed(schema), _) => (schema.as_str(), &table.name),
-        (SchemaRule::PerSource, Some(relation)) => (relation.schema.as_str(), &relation.name),
-        (SchemaRule::PerSource, None) => (DEFAULT_SCHEMA, &table.name),
+/// Where a table goes, by its name in the lake and in its database.
+pub(crate) fn target_of(name: &str, relation: Option<&Relation>, rule: &SchemaRule) -> TargetTable {
+    let (schema, name) = match (rule, relation) {
+        (SchemaRule::Fixed(schema), _) => (schema.as_str(), name),
+        (SchemaRule::PerSource, Some(relation)) => (relation.schema.as_str(), relation.name.as_str()),
+        (SchemaRule::PerSource, None) => (DEFAULT_SCHEMA, name),
     };
     TargetTable {
         schema: schema.into(),
-        name: name.clone(),
+        name: name.into(),
     }
 }
 

@@ -37,6 +37,8 @@ pub struct LoadedTable {
     pub target: String,
     /// Whether the load created it.
     pub created: bool,
+    /// Whether it was there, and no load had filled it before.
+    pub taken_over: bool,
     /// Rows.
     pub rows: u64,
     /// Bytes of its Parquet files.

@@ -80,6 +80,8 @@ pub struct LoadRequest {
     pub queries: Vec<String>,
     /// Only these tables, as `name` or `source.name`; all if empty.
     pub tables: Vec<String>,
+    /// Whether tables that no load has filled may lose their rows.
+    pub take_over: bool,
     /// Connections to the target at the most; with one, everything runs on it.
     pub jobs: usize,
     /// The run that does it.

@@ -16,12 +16,13 @@ use crate::acting::{self, Trigger};
 use crate::evolve::{self, Alterations};
 use crate::existing::{self, Existing};
 use crate::foreign_keys;
+use crate::loads::Notes;
 use crate::order::{Group, Order};
 use crate::outcome::{self, Done, Outcome};
 use crate::plan::TablePlan;
 use crate::staging::{self, Staging, Substitutes};
 use crate::statements::{Filled, create_table, delete_all, insert, insert_all, inserted_columns, renamed};
-use crate::{Error, LoadRequest, Mismatch, Result, TargetTable, Triggers, loads};
+use crate::{Error, LoadRequest, Mismatch, Result, TargetTable, Triggers, loads, strangers};
 
 const ALTERATION: &str = "the alteration of its columns";
 
@@ -33,6 +34,8 @@ pub(crate) struct Swap<'a> {
     pub(crate) plans: &'a [TablePlan],
     /// What the plans were compared with.
     pub(crate) existing: &'a [Option<Existing>],
+    /// What loads have noted of these.
+    pub(crate) notes: &'a Notes,
     /// What has to be altered about these.
     pub(crate) alterations: &'a [Alterations],
     pub(crate) stagings: &'a [Staging],
@@ -137,9 +140,14 @@ impl Swap<'_> {
 
     /// Keeps others from altering the tables, and makes sure that nobody has since the plan. Where triggers
     /// are, also from writing into them: rows of others would look like theirs, and nobody but us may run
-    /// into triggers that are off.
+    /// into triggers that are off. So too where a table is taken over: it stays as empty as it was.
     async fn lock(&self, connection: &Connection, triggers: &[Trigger]) -> Result<()> {
-        let mode = match triggers.iter().any(Trigger::acts) {
+        let targets: Vec<&TargetTable> = self.plans.iter().map(|plan| &plan.target).collect();
+        let is_stranger = |(target, existing): (&&TargetTable, &Option<Existing>)| {
+            existing.is_some() && strangers::is_stranger(target, self.notes, &self.request.sources)
+        };
+        let any_stranger = targets.iter().zip(self.existing).any(is_stranger);
+        let mode = match any_stranger || triggers.iter().any(Trigger::acts) {
             true => "share row exclusive",
             false => "row exclusive",
         };
@@ -157,7 +165,12 @@ impl Swap<'_> {
                 .await
                 .map_err(lake_postgres::Error::query("lock the target's tables"))?;
         }
-        let targets: Vec<&TargetTable> = self.plans.iter().map(|plan| &plan.target).collect();
+        if any_stranger {
+            // A table that was empty may have got rows.
+            let strangers =
+                strangers::find(connection, &targets, self.existing, self.notes, &self.request.sources).await?;
+            strangers::refuse(&strangers, self.request)?;
+        }
         let now = existing::find(connection, &targets).await?;
         match targets
             .iter()

@@ -268,7 +268,7 @@ async fn a_frozen_target_is_reported_column_by_column() {
             [table("t", [Column::int("id", [1]), Column::text("new", ["x"])])],
         )
         .await;
-    let error = fixture.load(monday()).await.unwrap_err();
+    let error = fixture.take_over(monday()).await.unwrap_err();
     let Error::Columns { tables } = &error else {
         panic!("{}", chain(&error));
     };
@@ -299,7 +299,7 @@ async fn a_view_on_a_column_that_would_change_is_named() {
             "create table t (c integer); create view report as select c + 1 as next from t; insert into t values (1)",
         )
         .await;
-    let error = chain(&fixture.load(monday()).await.unwrap_err());
+    let error = chain(&fixture.take_over(monday()).await.unwrap_err());
     assert!(error.contains("drop the views that use the column"), "{error}");
     assert!(error.contains("report"), "{error}");
     assert_eq!(fixture.query("select next from report").await, "2");

@@ -191,6 +191,7 @@ impl Fixture {
             origins: Vec::new(),
             queries: Vec::new(),
             tables: Vec::new(),
+            take_over: false,
             jobs: 1,
             run: RunId::new(),
             command: "lake load".into(),
@@ -199,6 +200,13 @@ impl Fixture {
 
     pub async fn load(&self, date: RunDate) -> Result<LoadReport, Error> {
         lake_loader::load(&self.lake, &self.target, &self.request(date), |_| {}).await
+    }
+
+    /// Also into tables that no load has filled.
+    pub async fn take_over(&self, date: RunDate) -> Result<LoadReport, Error> {
+        let mut request = self.request(date);
+        request.take_over = true;
+        lake_loader::load(&self.lake, &self.target, &request, |_| {}).await
     }
 
     pub async fn execute(&self, sql: &str) {

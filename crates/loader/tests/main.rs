@@ -14,6 +14,7 @@ mod origin;
 mod partitions;
 mod readers;
 mod selection;
+mod strangers;
 mod survival;
 mod text_types;
 mod verify;

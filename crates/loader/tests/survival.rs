@@ -94,7 +94,7 @@ async fn partitioned_and_inherited_tables_keep_their_kin() {
         table("parent", [Column::int("id", [1])]),
     ];
     fixture.publish(monday(), tables).await;
-    fixture.load(monday()).await.unwrap();
+    fixture.take_over(monday()).await.unwrap();
     fixture.load(monday()).await.unwrap();
     let counts = "select concat_ws(' ', (select count(*) from events_low), (select count(*) from events_high))";
     assert_eq!(fixture.query(counts).await, "1 2");

@@ -67,7 +67,7 @@ pub use name::{decode_segment, encode_segment};
 pub use other_tools::{Adopt, Adopted};
 pub use panics::catch;
 pub use parquet_file::{BatchReader, FileWriter, WrittenFile, parquet_properties};
-pub use prerequisite::MissingStep;
+pub use prerequisite::{MissingStep, shell_word};
 pub use publish::{Coverage, DayWriter, TableWrite};
 pub use runs::{RunId, RunLog, RunRecord, StepRecord, StepStatus};
 pub use schema::{EXTRACT_DATE, check_columns, delta_schema_string, parse_delta_schema};

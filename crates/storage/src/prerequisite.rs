@@ -57,7 +57,7 @@ impl MissingStep {
 }
 
 /// A name as a shell takes it.
-pub(crate) fn shell_word(name: &str) -> String {
+pub fn shell_word(name: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     match name.chars().all(is_plain) && !name.starts_with('-') {
         true => name.to_owned(),

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use lake_storage::{Lake, RunDate};
 use serde::Serialize;
 
-use crate::args::{Global, Json};
+use crate::args::{Global, Json, TakeOver};
 use crate::commands::print_json;
 use crate::config::Config;
 use crate::failure::{self, Status, WithStatus, usage};
@@ -29,6 +29,8 @@ pub struct Args {
     /// Say which days would be run, and run none.
     #[arg(long, env = "LAKE_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
     dry_run: bool,
+    #[command(flatten)]
+    take_over: TakeOver,
     #[command(flatten)]
     json: Json,
 }
@@ -80,7 +82,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
             outcome(date, "would run", None)
         } else {
             tracing::info!("{date}");
-            match run_day(global, date).await {
+            match run_day(global, date, args.take_over).await {
                 Ok(()) => outcome(date, "done", None),
                 Err(error) => {
                     let text = failure::chain(&error);
@@ -115,10 +117,10 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run_day(global: &Global, date: RunDate) -> anyhow::Result<()> {
+async fn run_day(global: &Global, date: RunDate, take_over: TakeOver) -> anyhow::Result<()> {
     Pipeline::begin(global, "lake backfill", date)
         .await?
-        .run()
+        .run(take_over.take_over)
         .await
         .map(drop)
 }

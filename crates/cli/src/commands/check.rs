@@ -1,12 +1,12 @@
 //! `lake check`
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use lake_extractor::{Probe, Source};
 use lake_postgres::{Connection, Mode};
-use lake_storage::Lake;
+use lake_storage::{Lake, Relation};
 
 use crate::args::Global;
 use crate::config::Config;
@@ -42,7 +42,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         "lake".into(),
         lake.map_err(Into::into).and_then(|()| writable(&config.lake)),
     )?;
-    let mut schemas = BTreeMap::new();
+    let mut tables = BTreeMap::new();
     for name in config.source_names() {
         let probed = async {
             let source = config.source(&name)?;
@@ -50,12 +50,9 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
                 true => probe_values(global, &config, &source).await?,
                 false => lake_extractor::probe(&Lake::at(&config.lake)?, &source, "lake check").await?,
             };
-            schemas.insert(name.clone(), probe.schemas);
-            anyhow::Ok(format!(
-                "{}, {}",
-                probe.description,
-                plural(probe.tables.len() as u64, "table")
-            ))
+            let count = plural(probe.tables.len() as u64, "table");
+            tables.insert(name.clone(), probe.tables);
+            anyhow::Ok(format!("{}, {count}", probe.description))
         };
         tell(format!("source {name}"), probed.await)?;
     }
@@ -66,7 +63,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         tell(format!("query {name}"), read)?;
     }
     if config.has_target() {
-        tell("target".into(), target(&config, schemas).await)?;
+        tell("target".into(), target(&config, tables).await)?;
     }
     if !config.queries.is_empty() {
         tell("output".into(), writable(&config.output))?;
@@ -103,7 +100,8 @@ fn writable(folder: &std::path::Path) -> anyhow::Result<String> {
     Ok(format!("{root} can be written"))
 }
 
-async fn target(config: &Config, mut schemas: BTreeMap<String, BTreeSet<String>>) -> anyhow::Result<String> {
+/// `tables`: of the sources that could be reached.
+async fn target(config: &Config, tables: BTreeMap<String, Vec<(String, Option<Relation>)>>) -> anyhow::Result<String> {
     let target = crate::pipeline::target(config)?;
     let connection = Connection::open(&target.url, "lake check", target.timeouts).await?;
     let mut connection = connection.begin(Mode::ReadWrite).await?;
@@ -130,10 +128,15 @@ async fn target(config: &Config, mut schemas: BTreeMap<String, BTreeSet<String>>
         );
     }
     for origin in origins(config) {
-        if let Some(schemas) = schemas.remove(&origin.source) {
+        if let Some(tables) = tables.get(&origin.source) {
+            let relations = tables.iter().filter_map(|(_, relation)| relation.as_ref());
+            let schemas = relations.map(|relation| relation.schema.clone()).collect();
             connection = lake_loader::refuse_source(connection, &target, &origin, schemas).await?;
         }
     }
+    let results = config.query_names().into_iter().map(|name| (name, None));
+    let tables = tables.into_values().flatten().chain(results);
+    lake_loader::refuse_strangers(&connection, &target, &config.source_names(), tables).await?;
     connection.commit().await?;
     Ok(format!("PostgreSQL {version}, database {database}"))
 }

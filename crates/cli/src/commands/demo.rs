@@ -43,7 +43,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     };
     let report = Pipeline::with_config(config, &global, "lake demo", args.date)
         .await?
-        .run()
+        .run(false)
         .await?;
 
     let lake = Lake::at(&args.dir.join("lake"))?;

@@ -1,6 +1,6 @@
 //! `lake load`
 
-use crate::args::{Day, Global, Json};
+use crate::args::{Day, Global, Json, TakeOver};
 use crate::commands::print_json;
 use crate::pipeline::Pipeline;
 
@@ -13,12 +13,14 @@ pub struct Args {
     #[arg(short, long = "table", value_name = "TABLE", env = "LAKE_TABLE")]
     tables: Vec<String>,
     #[command(flatten)]
+    take_over: TakeOver,
+    #[command(flatten)]
     json: Json,
 }
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let mut pipeline = Pipeline::begin(global, "lake load", args.day.date).await?;
-    let report = pipeline.load(&args.tables).await?;
+    let report = pipeline.load(&args.tables, args.take_over.take_over).await?;
     if args.json.json {
         print_json(&report)?;
     }

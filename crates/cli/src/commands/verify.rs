@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::failure::{self, Status, WithStatus, usage};
 use crate::pipeline::target;
 use crate::ui::{bytes_text, plural};
+use lake_loader::Mismatch;
 use lake_storage::{Audit, Lake, RunDate, RunId};
 
 /// Compare a day of the lake with the target, or the lake's files with what was written, table by table.
@@ -37,6 +38,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         origins: Vec::new(), // nothing is written
         queries: config.query_names(),
         tables: args.tables.clone(),
+        take_over: false,
         jobs: lake.memory().workers(),
         run: RunId::new(),
         command: "lake verify".into(),
@@ -46,11 +48,15 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         print_json(&report)?;
     }
     let mut different = 0;
+    let mut take_over = false;
     for table in &report.tables {
         match &table.mismatch {
             Some(mismatch) => {
                 different += 1;
-                tracing::error!("{}: {mismatch}", table.target);
+                let is_stranger = table.loaded_day.is_none() && !matches!(mismatch, Mismatch::MissingTable);
+                take_over |= is_stranger;
+                let by_whom = if is_stranger { " (no load has filled it)" } else { "" };
+                tracing::error!("{}: {mismatch}{by_whom}", table.target);
             }
             None => tracing::info!("{}: {} equal", table.target, plural(table.rows, "row")),
         }
@@ -59,8 +65,9 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
         return Err(WithStatus {
             status: Status::Verification,
             message: format!(
-                "{different} of {} differ from the lake's {date}: `lake load --date {date}` loads them again",
+                "{different} of {} differ from the lake's {date}: `lake load --date {date}{}` loads them again",
                 plural(report.tables.len() as u64, "table"),
+                if take_over { " --take-over" } else { "" },
             ),
         }
         .into());

@@ -244,11 +244,10 @@ fn describe(identity: Identity) -> Probe {
             "PostgreSQL {}, database {}",
             identity.snapshot.server_version, identity.snapshot.database
         ),
-        schemas: identity
+        tables: identity
             .tables
-            .iter()
-            .map(|table| table.relation.schema.clone())
+            .into_iter()
+            .map(|table| (table.name, Some(table.relation)))
             .collect(),
-        tables: identity.tables.into_iter().map(|table| table.name).collect(),
     }
 }
