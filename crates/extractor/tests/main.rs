@@ -9,6 +9,7 @@ mod postgres_grants;
 mod postgres_inheritance;
 mod postgres_locks;
 mod postgres_names;
+mod postgres_search_path;
 mod postgres_snapshot;
 mod postgres_tables;
 mod postgres_types;

@@ -254,7 +254,10 @@ pub enum Error {
         target: TargetTable,
     },
     /// The server refused the new content of a table.
-    #[error("{target}: {action} failed, the target is as it was{hint}")]
+    #[error(
+        "{target}: {action} failed, the target is as it was{hint}{}",
+        lake_postgres::path_hint(source)
+    )]
     Swap {
         /// The table.
         target: TargetTable,

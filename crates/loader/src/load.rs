@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use lake_postgres::{Connection, Idle, Mode};
+use lake_postgres::{Connection, Idle, Mode, under_role_path};
 use lake_storage::{Lake, Memory, StoredFile};
 
 use crate::evolve::Alterations;
@@ -161,7 +161,8 @@ async fn clear(connection: Connection, schemas: &[&str]) -> Result<()> {
 /// The planner's statistics are of the old rows until then.
 async fn analyze(mut idle: Idle, plans: &[TablePlan]) {
     for plan in plans {
-        let statement = format!("analyze {}", plan.target.quoted());
+        // Functions of its indexes run.
+        let statement = under_role_path(&format!("analyze {}", plan.target.quoted()));
         if let Err(error) = idle.batch_execute(&statement, "analyze it").await {
             tracing::warn!(table = %plan.target, %error, "cannot analyze a table that was loaded");
         }
@@ -205,7 +206,8 @@ impl Load<'_> {
             progress,
         };
         let all = std::iter::once(connection).chain(&others);
-        let filled = futures::future::try_join_all(all.map(|connection| work.run(connection))).await?;
+        let filled =
+            futures::future::try_join_all(all.map(|connection| connection.as_role(work.run(connection)))).await?;
         let connections = 1 + others.len() as u64;
         for other in others {
             other.commit().await?;

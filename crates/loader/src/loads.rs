@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_postgres::{Connection, quote_literal};
+use lake_postgres::{Connection, quote_literal, under_role_path};
 
 use crate::existing::Existing;
 use crate::plan::TablePlan;
@@ -71,7 +71,7 @@ impl Note {
         });
         let types: Vec<String> = types.collect();
         format!(
-            "jsonb_object(array[{}]::text[], array[{}]::text[])",
+            "pg_catalog.jsonb_object(array[{}]::text[], array[{}]::text[])",
             names.join(", "),
             types.join(", ")
         )
@@ -127,7 +127,7 @@ pub(crate) async fn note(
     let rows: Vec<String> = plans
         .map(|plan| {
             format!(
-                "({}, {}, '{}', {}, {}, statement_timestamp(), {})",
+                "({}, {}, '{}', {}, {}, pg_catalog.statement_timestamp(), {})",
                 quote_literal(&plan.target.name),
                 quote_literal(&plan.table.source),
                 request.date,
@@ -151,20 +151,21 @@ pub(crate) async fn note(
         rows.join(", ")
     );
     const NOTE: &str = "the note of the day";
-    let created = connection.batch_execute(&create).await;
+    let created = connection.batch_execute(&under_role_path(&create)).await;
     created.map_err(swap_error(&loads, NOTE))?;
     let has_columns =
         "select exists (select from pg_attribute where attrelid = to_regclass($1) and attname = 'columns')";
     let has_columns = connection.query_one(has_columns, &[&name]).await;
     if !has_columns.map_err(swap_error(&loads, NOTE))?.get::<_, bool>(0) {
         // Of an earlier version. Only then: it keeps the table's readers out, and is its owner's alone.
-        let add = format!("alter table {name} add column columns jsonb");
+        let add = under_role_path(&format!("alter table {name} add column columns jsonb"));
         connection.batch_execute(&add).await.map_err(swap_error(&loads, NOTE))?;
     }
-    let noted = connection
-        .execute(&insert, &[])
-        .await
-        .map_err(swap_error(&loads, NOTE))?;
+    let noted = async {
+        let noted = connection.execute(&insert, &[]).await;
+        noted.map_err(swap_error(&loads, NOTE))
+    };
+    let noted = connection.as_role(noted).await?;
     if noted != rows.len() as u64 {
         return Err(Error::RowCount {
             table: loads.to_string(),

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::datatypes::DataType;
 use lake_postgres::{
     CatalogColumn, ColumnCodec, Connection, TypeCatalog, postgres_type_for, quote_identifier, quote_literal,
+    under_role_path,
 };
 use lake_storage::RunId;
 
@@ -131,7 +132,7 @@ pub(crate) async fn drop_all(
     let tables = tables.map(|table| format!("drop table if exists {};", table.quoted()));
     let schemas = schemas.map(|schema| format!("drop schema if exists {} cascade;", quote_identifier(schema)));
     let statements: String = tables.chain(schemas).collect();
-    let dropped = connection.batch_execute(&statements).await;
+    let dropped = connection.batch_execute(&under_role_path(&statements)).await;
     Ok(dropped.map_err(lake_postgres::Error::query("drop the staging tables"))?)
 }
 
@@ -173,6 +174,7 @@ pub(crate) async fn create(
         );
     }
     let create_error = || lake_postgres::Error::query("create the staging tables");
+    let statements = under_role_path(&statements);
     connection.batch_execute(&statements).await.map_err(create_error())?;
 
     let tables = existing::find(connection, &names.iter().collect::<Vec<_>>()).await?;
@@ -218,6 +220,7 @@ pub(crate) async fn create(
         }
         carried.push(codecs);
     }
+    let alterations = under_role_path(&alterations);
     connection.batch_execute(&alterations).await.map_err(create_error())?;
     let casts = TextCasts::load(connection, &as_text.into_iter().collect::<Vec<_>>()).await?;
 

@@ -107,7 +107,9 @@ pub(crate) fn insert(filled: &Filled<'_>, at_once: bool) -> String {
     let insert = filled.insert();
     match filled.delete().filter(|_| at_once) {
         // The condition is never false; counting the deleted rows first makes the deletion come first.
-        Some(delete) => format!("with gone as ({delete} returning 1) {insert} where (select count(*) from gone) >= 0"),
+        Some(delete) => format!(
+            "with gone as ({delete} returning 1) {insert} where (select pg_catalog.count(*) from gone) operator(pg_catalog.>=) 0"
+        ),
         None => insert,
     }
 }
@@ -121,12 +123,12 @@ pub(crate) fn insert_all(tables: &[Filled<'_>], at_once: bool) -> String {
         let condition = match filled.delete().filter(|_| at_once) {
             Some(delete) => {
                 parts.push(format!("gone_{i} as ({delete} returning 1)"));
-                format!(" where (select count(*) from gone_{i}) >= 0")
+                format!(" where (select pg_catalog.count(*) from gone_{i}) operator(pg_catalog.>=) 0")
             }
             None => String::new(),
         };
         parts.push(format!("new_{i} as ({}{condition} returning 1)", filled.insert()));
-        counts.push(format!("(select count(*) from new_{i})"));
+        counts.push(format!("(select pg_catalog.count(*) from new_{i})"));
     }
     format!("with {} select {}", parts.join(", "), counts.join(", "))
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use lake_postgres::{Connection, quote_identifier, quote_literal};
+use lake_postgres::{Connection, quote_identifier, quote_literal, under_role_path};
 use lake_storage::Lake;
 use tokio_postgres::error::SqlState;
 
@@ -65,7 +65,7 @@ impl Swap<'_> {
         let of_staging: Vec<String> = self.stagings.iter().map(|staging| staging.table.quoted()).collect();
         let of_staging = acting::triggers(connection, &of_staging).await?;
         connection
-            .batch_execute(&switch_off)
+            .batch_execute(&under_role_path(&switch_off))
             .await
             .map_err(query("switch the target's triggers off"))?;
         let keys = foreign_keys::read(connection, self.existing).await?;
@@ -76,19 +76,21 @@ impl Swap<'_> {
             .map(|schema| format!("create schema if not exists {};", quote_identifier(schema)))
             .collect();
         connection
-            .batch_execute(&missing.concat())
+            .batch_execute(&under_role_path(&missing.concat()))
             .await
             .map_err(query("create the target schema"))?;
 
-        self.alter(connection).await?;
+        connection.as_role(self.alter(connection)).await?;
         let before = outcome::counts(connection, &self.names(true)).await?;
-        let (elapsed, done) = self.replace(connection, &order, &triggers).await?;
+        let (elapsed, done) = connection.as_role(self.replace(connection, &order, &triggers)).await?;
         for (plan, existing) in self.plans.iter().zip(self.existing) {
             self.advance_sequences(connection, plan, existing.as_ref()).await?;
         }
         // Deferred constraints and triggers speak up here. A trigger with work to come can't be altered.
         connection
-            .batch_execute(&format!("set constraints all immediate; {switch_back}"))
+            .batch_execute(&under_role_path(&format!(
+                "set constraints all immediate; {switch_back}"
+            )))
             .await
             .map_err(query("check the target's deferred constraints"))?;
         for schema in self.schemas() {

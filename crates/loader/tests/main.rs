@@ -13,6 +13,7 @@ mod one_load;
 mod origin;
 mod partitions;
 mod readers;
+mod search_path;
 mod selection;
 mod strangers;
 mod survival;

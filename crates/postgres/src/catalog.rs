@@ -88,7 +88,9 @@ impl TypeCatalog {
                         case when t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc and t.typtype = 'b'
                              then t.typelem else 0 end,
                         pn.nspname::text, p.proname::text,
-                        pg_catalog.format_type(case when printed.typtype = 'p' then t.oid else printed.oid end, -1),
+                        (select pg_catalog.format('%I.%I', n.nspname, c.typname)
+                         from pg_catalog.pg_type c join pg_catalog.pg_namespace n on n.oid = c.typnamespace
+                         where c.oid = case when printed.typtype = 'p' then t.oid else printed.oid end),
                         case when t.typtype = 'd' then pg_catalog.format_type(t.typbasetype, t.typtypmod) end
                  from used
                  join pg_catalog.pg_type t on t.oid = used.oid

@@ -35,7 +35,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// The server refused a statement, or the connection broke.
-    #[error("cannot {action}")]
+    #[error("cannot {action}{}", crate::path_hint(source))]
     Query {
         /// What was tried, e.g. `list the tables`.
         action: String,

@@ -264,6 +264,17 @@ impl TypeCatalog {
         self.base(oid) == oid::NUMERIC
     }
 
+    /// Whether values of a type, or of an array of it, are printed with their schemas only where the search path
+    /// does not lead to them: names of functions, operators, relations, types and what text search has.
+    pub fn is_printed_by_path(&self, oid: u32) -> bool {
+        const NAMES: [u32; 9] = [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4191];
+        let base = self.base(oid);
+        match self.types.get(&base).map(|t| t.kind) {
+            Some(TypeKind::Array { element }) => self.is_printed_by_path(element),
+            _ => NAMES.contains(&base),
+        }
+    }
+
     /// The type below all domains.
     pub fn base(&self, oid: u32) -> u32 {
         match self.types.get(&oid).map(|t| t.kind) {

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use futures::future::try_join_all;
-use lake_postgres::{Connection, Error as PgError, quote_qualified};
+use lake_postgres::{Connection, Error as PgError, quote_qualified, under_role_path};
 
 use super::list::{Kind, Listed};
 use super::relation::Table;
@@ -56,7 +56,10 @@ pub(super) async fn plan(connection: &Connection, tables: &[Table]) -> Result<()
     )
     .await?;
     for table in others {
-        let statement = format!("explain select 1 from {}", table.from);
+        let mut statement = format!("explain select 1 from {}", table.from);
+        if table.as_role {
+            statement = under_role_path(&statement);
+        }
         let planned = connection.execute_watched(&statement, "plan how to read it").await;
         planned.map_err(|error| Error::in_table(table.relation.to_string())(error.into()))?;
     }

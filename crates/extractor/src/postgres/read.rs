@@ -197,7 +197,15 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         while !self.failed.load(Ordering::Relaxed) {
             let Some(piece) = self.next(locked) else { break };
             let table = &self.tables[piece.table];
-            match self.read(connection, table, &piece).await {
+            if table.as_role {
+                connection.set_role_path(true).await?;
+            }
+            let part = self.read(connection, table, &piece).await;
+            // Where another worker has failed, the connection may be in the middle of the rows.
+            if table.as_role && part.is_ok() && !self.failed.load(Ordering::Relaxed) {
+                connection.set_role_path(false).await?;
+            }
+            match part {
                 Ok(Some(part)) => {
                     self.tell_when_done(piece.table, &part);
                     parts.push((table.name.clone(), part));

@@ -30,6 +30,8 @@ pub(super) struct Table {
     /// What follows `where`, if anything does.
     pub(super) condition: Option<String>,
     pub(super) kind: Kind,
+    /// Whether functions of others run as it is read, which may need the role's own search path.
+    pub(super) as_role: bool,
     pub(super) bytes: u64,
     /// Those of the largest heap that it is read from: all, if none inherits from it.
     pub(super) heap_bytes: u64,
@@ -216,6 +218,7 @@ fn table(
             _ => relation,
         },
         condition: heirs,
+        as_role: listed.kind == Kind::View && !columns.iter().any(|c| types.is_printed_by_path(c.type_oid)),
         kind: listed.kind,
         relation: listed.relation,
         schema: Arc::new(Schema::new(fields)),
