@@ -59,8 +59,8 @@ impl CopyStream {
         memory: &Memory,
     ) -> Self {
         let named = |(column, codec): (&ColumnPlan, ColumnCodec)| {
-            let typed = (column.name.clone(), column.data_type.clone());
-            (typed, (column.name.clone(), codec))
+            let typed = (column.name_in_lake.clone(), column.data_type.clone());
+            (typed, (column.name_in_lake.clone(), codec))
         };
         let (columns, codecs) = columns.map(named).unzip();
         Self {

@@ -45,6 +45,7 @@ mod foreign_keys;
 mod load;
 mod loads;
 mod lock;
+mod name_back;
 mod order;
 mod origin;
 mod outcome;

@@ -16,7 +16,7 @@ use crate::staging::{self, Staging, Substitutes};
 use crate::swap::Swap;
 use crate::{
     Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, Triggers, acting, copy, evolve,
-    existing, foreign_keys, loads, lock, origin, plan, strangers,
+    existing, foreign_keys, loads, lock, name_back, origin, plan, strangers,
 };
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
@@ -110,7 +110,8 @@ async fn in_transaction(
     let notes = loads::read(connection, schemas).await?;
     let strangers = strangers::find(connection, &targets, &existing, &notes, &request.sources).await?;
     strangers::refuse(&strangers, request)?;
-    let names: Vec<String> = targets.iter().map(|target| target.quoted()).collect();
+    name_back::name_back(plans, &existing, &notes, &target.schema);
+    let names: Vec<String> = plans.iter().map(|plan| plan.target.quoted()).collect();
     acting::refuse_rules(connection, &names).await?;
     let mut triggers = acting::triggers(connection, &names).await?;
     if target.triggers == Triggers::Off {
@@ -121,6 +122,11 @@ async fn in_transaction(
     let keys = foreign_keys::read(connection, &existing).await?;
     foreign_keys::order(plans, &keys)?; // before the rows are copied in vain
     strangers::announce(&strangers);
+    for (plan, existing) in plans.iter().zip(&existing) {
+        if let Some(existing) = existing {
+            name_back::announce_own_columns(plan, existing, notes.get(&plan.target));
+        }
+    }
     let load = Load {
         lake,
         target,

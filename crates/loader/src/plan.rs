@@ -5,7 +5,8 @@ use std::fmt;
 
 use arrow::datatypes::{DataType, Field};
 use lake_postgres::{
-    METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, postgres_type_for, quote_qualified,
+    METADATA_BASE_TYPE, METADATA_NAME, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, postgres_type_for,
+    quote_qualified,
 };
 use lake_storage::{RESULTS, Relation, SqlName};
 
@@ -56,7 +57,11 @@ pub(crate) struct TablePlan {
 /// A column of the lake and what it is to be in the target.
 #[derive(Debug)]
 pub(crate) struct ColumnPlan {
+    /// Its name in the target.
     pub(crate) name: String,
+    pub(crate) name_in_lake: String,
+    /// The name that it has in its source, where that is another than in the lake.
+    pub(crate) name_in_source: Option<String>,
     /// Its type in the lake.
     pub(crate) data_type: DataType,
     /// Its type as `format_type` prints it.
@@ -165,6 +170,8 @@ fn column(label: &str, field: &Field, from_postgres: bool) -> Result<ColumnPlan>
     };
     Ok(ColumnPlan {
         name: field.name().clone(),
+        name_in_lake: field.name().clone(),
+        name_in_source: metadata(METADATA_NAME).filter(|name| *name != field.name()).cloned(),
         data_type: field.data_type().clone(),
         target_type: type_name.clone(),
         type_name,

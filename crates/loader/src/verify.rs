@@ -2,13 +2,15 @@
 //!
 //! The target is read in one snapshot, so a load under way shows as the old day or the new.
 
+use std::collections::BTreeSet;
+
 use lake_postgres::{Connection, Mode, TypeCatalog};
 use lake_storage::{Lake, RunDate};
 use serde::Serialize;
 
 use crate::compare::{Mismatch, compare};
 use crate::selection::Selection;
-use crate::{LoadRequest, Result, Target, TargetTable, evolve, existing, loads, plan};
+use crate::{LoadRequest, Result, Target, TargetTable, evolve, existing, loads, name_back, plan};
 
 /// What came of a comparison of the lake's day with the target.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +36,8 @@ pub struct VerifiedTable {
     pub loaded_day: Option<String>,
     /// What differs; none if the target holds exactly the lake's rows.
     pub mismatch: Option<Mismatch>,
+    /// Columns that the lake does not have, and that the target does not compute: none of these is compared.
+    pub own_columns: Vec<String>,
 }
 
 /// Compares the lake's day with the target, by rows and content, table by table, in one transaction.
@@ -49,11 +53,21 @@ pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Resu
     evolve::replace_missing_types(&connection, &mut plans).await?;
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(&connection, &targets).await?;
+    let schemas: BTreeSet<&str> = targets.iter().map(|target| target.schema.as_str()).collect();
+    let notes = loads::read(&connection, &schemas.into_iter().collect::<Vec<_>>()).await?;
+    name_back::name_back(&mut plans, &existing, &notes, &target.schema);
     let oids: Vec<u32> = existing.iter().flatten().map(|table| table.oid).collect();
     let catalog = TypeCatalog::of_relations(&connection, &oids).await?;
 
     let mut tables = Vec::with_capacity(plans.len());
     for (plan, existing) in plans.iter_mut().zip(&existing) {
+        let own = |existing| {
+            name_back::own_columns(plan, existing)
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        };
+        let own_columns = existing.as_ref().map(own);
         let mismatch = match existing {
             None => Some(Mismatch::MissingTable),
             Some(existing) => {
@@ -77,6 +91,7 @@ pub async fn verify(lake: &Lake, target: &Target, request: &LoadRequest) -> Resu
             rows: plan.table.entry.rows,
             loaded_day: loads::day(&connection, &plan.target).await?,
             mismatch,
+            own_columns: own_columns.unwrap_or_default(),
         });
     }
     connection.commit().await?;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema};
 use lake_loader::{Error, LoadReport, LoadRequest, SchemaRule, Target, Triggers};
-use lake_postgres::{METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, Timeouts};
+use lake_postgres::{
+    METADATA_BASE_TYPE, METADATA_NAME, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, Timeouts,
+};
 use lake_sandbox::PostgresServer;
 use lake_storage::{Coverage, Lake, Manifest, Relation, RunDate, RunId, TableWrite};
 use tempfile::TempDir;
@@ -79,6 +81,12 @@ impl Column {
 
     pub fn called(mut self, name: &str) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Its name in its table, where it has another in the lake.
+    pub fn in_source(mut self, name: &str) -> Self {
+        self.metadata.insert(METADATA_NAME.into(), name.into());
         self
     }
 

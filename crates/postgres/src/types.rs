@@ -7,6 +7,8 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use crate::char_text;
 
+/// Field metadata: the name that the column has in its table, where it has another in the lake.
+pub const METADATA_NAME: &str = "postgres.name";
 /// Field metadata: the column's type as `format_type` prints it, e.g. `numeric(15,2)`.
 pub const METADATA_TYPE: &str = "postgres.type";
 /// Field metadata: for a domain, and an array of a domain, the same of the type below it.

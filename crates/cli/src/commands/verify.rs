@@ -7,7 +7,7 @@ use crate::failure::{self, Status, WithStatus, usage};
 use crate::pipeline::target;
 use crate::ui::{bytes_text, plural};
 use lake_loader::Mismatch;
-use lake_storage::{Audit, Lake, RunDate, RunId};
+use lake_storage::{Audit, Lake, RunDate, RunId, SqlName};
 
 /// Compare a day of the lake with the target, or the lake's files with what was written, table by table.
 #[derive(clap::Args)]
@@ -58,7 +58,14 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
                 let by_whom = if is_stranger { " (no load has filled it)" } else { "" };
                 tracing::error!("{}: {mismatch}{by_whom}", table.target);
             }
-            None => tracing::info!("{}: {} equal", table.target, plural(table.rows, "row")),
+            None => {
+                let own: Vec<String> = table.own_columns.iter().map(|name| SqlName(name).to_string()).collect();
+                let but = match own.is_empty() {
+                    true => String::new(),
+                    false => format!(", but for columns that the lake does not have: {}", own.join(", ")),
+                };
+                tracing::info!("{}: {} equal{but}", table.target, plural(table.rows, "row"));
+            }
         }
     }
     if different > 0 {

@@ -98,3 +98,38 @@ fn circles_of_foreign_keys_are_replaced_together() {
     );
     workshop.lake(&format!("verify --date {DAY}")).done();
 }
+
+#[test]
+fn a_column_that_has_another_name_in_the_lake_is_named_back() {
+    const TABLE: &str = "create table prices (id int primary key, \"Unit Price\" numeric default 0)";
+    let config = CONFIG.replace(
+        "target:",
+        "    tables: {public.prices: {rename: {'Unit Price': unit_price}}}\ntarget:",
+    );
+    let workshop = Workshop::with(&config, TABLE);
+    workshop
+        .source
+        .execute("insert into prices values (1, 1.50), (2, null)");
+    workshop
+        .target
+        .execute(&format!("{TABLE}; alter table prices add mine text default 'x'"));
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    let told = workshop.lake(&format!("load --date {DAY}")).done();
+    assert!(
+        told.stderr.contains("columns that the lake does not: mine; they keep"),
+        "{told}"
+    );
+    assert_eq!(
+        workshop
+            .target
+            .query("select string_agg(p::text, ' ' order by id) from prices p"),
+        "(1,1.50,x) (2,,x)"
+    );
+    let verified = workshop.lake(&format!("verify --date {DAY}")).done();
+    assert!(
+        verified
+            .stderr
+            .contains("equal, but for columns that the lake does not have: mine"),
+        "{verified}"
+    );
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lake_postgres::{
-    CatalogColumn, ColumnCodec, Connection, METADATA_BASE_TYPE, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE,
-    TypeCatalog, quote_identifier, quote_qualified,
+    CatalogColumn, ColumnCodec, Connection, METADATA_BASE_TYPE, METADATA_NAME, METADATA_NOT_NULL, METADATA_PRIMARY_KEY,
+    METADATA_TYPE, TypeCatalog, quote_identifier, quote_qualified,
 };
 use lake_storage::Relation;
 
@@ -201,6 +201,9 @@ fn table(
         }
         if let Some(place) = column.primary_key.filter(|_| is_constrained) {
             metadata.insert(METADATA_PRIMARY_KEY.into(), place.to_string());
+        }
+        if lake_name != column.name {
+            metadata.insert(METADATA_NAME.into(), column.name.clone());
         }
         // Nullable whatever the source says: a day may lack a column that other days have.
         fields.push(Field::new(lake_name, codec.data_type(), true).with_metadata(metadata));
