@@ -1,7 +1,7 @@
 //! A table's Parquet files as a COPY stream, and the stream into a staging table.
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Schema};
 use bytes::{Bytes, BytesMut};
 use lake_postgres::copy::CopyEncoder;
 use lake_postgres::{ColumnCodec, Connection, Error as PgError, quote_identifier};
@@ -139,7 +139,9 @@ impl CopyStream {
             .collect::<Result<Vec<(&String, ArrayRef)>, PgError>>()
             .map_err(|e| self.copy_error(e))?;
         if arrays.is_empty() {
-            return Ok(batch.clone());
+            let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            return RecordBatch::try_new_with_options(Schema::empty().into(), Vec::new(), &rows)
+                .map_err(|e| self.copy_error(e.into()));
         }
         RecordBatch::try_from_iter_with_nullable(arrays.into_iter().map(|(name, array)| (name, array, true)))
             .map_err(|e| self.copy_error(e.into()))

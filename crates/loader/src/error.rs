@@ -80,6 +80,17 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// More columns than a table of Postgres can have.
+    #[error(
+        "{table} has {columns} columns, and a table of Postgres has 1,600 at the most: leave some out where they come \
+         from, or load the other tables with `--table`"
+    )]
+    TooManyColumns {
+        /// The table, with its source.
+        table: String,
+        /// How many.
+        columns: usize,
+    },
     /// A column whose Arrow type no Postgres type holds.
     #[error(
         "{table}, column {}: no Postgres type holds {data_type}: cast it in the query, or carry it as text",

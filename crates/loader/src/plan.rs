@@ -5,8 +5,8 @@ use std::fmt;
 
 use arrow::datatypes::{DataType, Field};
 use lake_postgres::{
-    METADATA_BASE_TYPE, METADATA_NAME, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, postgres_type_for,
-    quote_qualified,
+    METADATA_BASE_TYPE, METADATA_NAME, METADATA_NO_COLUMNS, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE,
+    postgres_type_for, quote_qualified,
 };
 use lake_storage::{RESULTS, Relation, SqlName};
 
@@ -20,6 +20,9 @@ pub(crate) const NAME_BYTES_MAX: usize = 63;
 
 /// Where a file or a query's result goes under [`SchemaRule::PerSource`].
 const DEFAULT_SCHEMA: &str = "public";
+
+/// `MaxHeapAttributeNumber`.
+const COLUMNS_MAX: usize = 1600;
 
 /// A table of the target.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,7 +101,7 @@ impl TablePlan {
 /// Plans all tables.
 ///
 /// # Errors
-/// [`Error::SameTarget`], [`Error::Name`], [`Error::NoPostgresType`].
+/// [`Error::SameTarget`], [`Error::Name`], [`Error::NoPostgresType`], [`Error::TooManyColumns`].
 pub(crate) fn plan(tables: Vec<SelectedTable>, rule: &SchemaRule) -> Result<Vec<TablePlan>> {
     let mut taken: HashMap<TargetTable, String> = HashMap::new();
     let mut plans = Vec::with_capacity(tables.len());
@@ -122,11 +125,19 @@ pub(crate) fn plan(tables: Vec<SelectedTable>, rule: &SchemaRule) -> Result<Vec<
         }
         let schema = table.entry.arrow_schema(&label)?;
         let from_postgres = table.source != RESULTS;
-        let columns = schema
+        let stands_for_none = |field: &Field| from_postgres && field.metadata().contains_key(METADATA_NO_COLUMNS);
+        let columns: Vec<ColumnPlan> = schema
             .fields()
             .iter()
+            .filter(|field| !stands_for_none(field))
             .map(|field| column(&label, field, from_postgres))
             .collect::<Result<_>>()?;
+        if columns.len() > COLUMNS_MAX {
+            return Err(Error::TooManyColumns {
+                table: label,
+                columns: columns.len(),
+            });
+        }
         plans.push(TablePlan {
             table,
             target,

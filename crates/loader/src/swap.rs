@@ -360,6 +360,10 @@ pub(crate) fn swap_error(target: &TargetTable, action: &'static str) -> impl FnO
             Some(&SqlState::FEATURE_NOT_SUPPORTED) if action == ALTERATION => {
                 "; drop the views that use the column, load, and create them again"
             }
+            Some(&SqlState::TOO_MANY_COLUMNS) => {
+                "; columns that were dropped count too: rename or drop the table there, and the load creates it with the \
+                 day's columns"
+            }
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 "; the role of the target's URL needs the right to do it, and past row-level security"
             }

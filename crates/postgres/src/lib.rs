@@ -40,6 +40,6 @@ pub use timeouts::{TimeLimit, Timeouts};
 pub use tokio_postgres;
 pub use transaction::{Idle, Mode, Parameter};
 pub use types::{
-    ColumnCodec, METADATA_BASE_TYPE, METADATA_NAME, METADATA_NOT_NULL, METADATA_PRIMARY_KEY, METADATA_TYPE, PgType,
-    TypeCatalog, TypeKind, postgres_type_for,
+    ColumnCodec, METADATA_BASE_TYPE, METADATA_NAME, METADATA_NO_COLUMNS, METADATA_NOT_NULL, METADATA_PRIMARY_KEY,
+    METADATA_TYPE, PgType, TypeCatalog, TypeKind, postgres_type_for,
 };

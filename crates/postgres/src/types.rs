@@ -17,6 +17,9 @@ pub const METADATA_BASE_TYPE: &str = "postgres.base_type";
 pub const METADATA_NOT_NULL: &str = "postgres.not_null";
 /// Field metadata: the column's place in the primary key, from 1.
 pub const METADATA_PRIMARY_KEY: &str = "postgres.primary_key";
+/// Field metadata: `true` for the column of NULLs that stands for a table without columns, which neither
+/// Parquet nor Delta has.
+pub const METADATA_NO_COLUMNS: &str = "postgres.no_columns";
 
 /// OIDs of built-in types; they are the same in every database (`src/include/catalog/pg_type.dat`).
 pub(crate) mod oid {

@@ -7,7 +7,6 @@ use crate::workshop::{DAY, Workshop};
 
 /// Beside the hostile tables some that are refused, each in a way of its own.
 const REFUSED: &str = r#"
-    create table "no columns" ();
     create table "Bad Column" ("a b" int);
     create schema "ééééééééééééééééééééééééééééééé";
     create table "ééééééééééééééééééééééééééééééé"."日本語日本語日本語日本語日本語日本語日本語" (x int);

@@ -187,15 +187,11 @@ fn what_the_role_may_not_see_is_refused_by_name() {
 fn all_tables_that_are_refused_are_named_at_once() {
     let workshop = Workshop::with(
         CONFIG,
-        "create table \"Spaces\" (\"a b\" int); create table dates (extract_date date); create table none ();
+        "create table \"Spaces\" (\"a b\" int); create table dates (extract_date date);
          create table fine (x int)",
     );
     let message = workshop.lake(&format!("extract --date {DAY}")).failed(1);
-    for part in [
-        "rename: {'a b': a_b}",
-        "rename: {extract_date: extract_date_2}",
-        "table public.none has no columns",
-    ] {
+    for part in ["rename: {'a b': a_b}", "rename: {extract_date: extract_date_2}"] {
         assert!(message.contains(part), "{part} in {message}");
     }
     assert!(!workshop.path("lake/src").exists(), "nothing is written");

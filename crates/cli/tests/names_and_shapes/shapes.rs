@@ -152,27 +152,75 @@ fn tables_of_every_shape_come_out_as_they_went_in() {
 }
 
 #[test]
-fn a_table_without_columns_is_refused_with_how_to_leave_it_out() {
+fn a_table_without_columns_keeps_the_count_of_its_rows() {
+    const ROWS: &str = "insert into \"No Columns\" select from generate_series(1, 70000)";
     let workshop = Workshop::with(
         CONFIG,
-        "create table \"No Columns\" (); insert into \"No Columns\" default values; create table t (x int)",
+        &format!(
+            "create table \"No Columns\" (); {ROWS}; create table empty (); create table later (); \
+                  insert into later default values"
+        ),
     );
-    let message = workshop.lake(&format!("extract --date {DAY}")).failed(1);
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    let count = "select count(*) as n from src.\"No Columns\"";
+    assert_eq!(workshop.sql(&format!("--date {DAY}"), count), "n\n70000\n");
+    // Into tables that are created, renamed into place, and filled again.
+    for _ in 0..2 {
+        workshop.lake(&format!("load --date {DAY}")).done();
+        assert_eq!(workshop.target.query("select count(*) from \"No Columns\""), "70000");
+        workshop.lake(&format!("verify --date {DAY}")).done();
+    }
+    let columns = "select count(*) from pg_attribute where attnum > 0 and not attisdropped \
+         and attrelid in ('\"No Columns\"'::regclass, 'empty'::regclass, 'later'::regclass)";
+    assert_eq!(workshop.target.query(columns), "0");
+    workshop.target.execute("insert into \"No Columns\" default values");
+    let different = workshop.lake(&format!("verify --date {DAY}"));
+    assert_eq!(different.status, Some(4), "{different}");
     assert!(
-        message.contains(r#"table public."No Columns" has no columns"#),
+        different.stderr.contains("70000 rows in the lake, 70001 in the target"),
+        "{different}"
+    );
+
+    workshop
+        .source
+        .execute("alter table later add x int; insert into later values (5)");
+    workshop.lake("run --date 2026-02-01").done();
+    assert_eq!(
+        workshop
+            .target
+            .query("select string_agg(x::text, ',') || count(*) from later"),
+        "52"
+    );
+    workshop.lake(&format!("load --date {DAY}")).done();
+    assert_eq!(workshop.target.query("select count(*) from later where x is null"), "1");
+}
+
+#[test]
+fn a_table_of_too_many_columns_for_the_target_is_named() {
+    let workshop = Workshop::with(CONFIG, &format!("create table wide ({})", names("b", 900)));
+    workshop
+        .target
+        .execute(&format!("create table wide ({})", names("a", 800)));
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    let message = workshop.lake(&format!("load --date {DAY}")).failed(1);
+    assert!(
+        message.contains("public.wide") && message.contains("the load creates it"),
         "{message}"
     );
-    let lines: Vec<&str> = message.lines().collect();
-    let in_list = lines.iter().find(|line| line.trim_start().starts_with("- ")).unwrap();
-    workshop.edit("target:", &format!("    tables:\n{in_list}\ntarget:"));
-    workshop.lake(&format!("extract --date {DAY}")).done();
-    workshop.edit(in_list, lines.last().unwrap());
-    workshop.lake(&format!("extract --date {DAY}")).done();
-    assert_eq!(
-        workshop.sql(
-            "",
-            "select table_name from information_schema.tables where table_schema = 'src'"
-        ),
-        "table_name\nt\n"
+
+    let header: Vec<String> = (0..2000).map(|place| format!("c{place}")).collect();
+    let row = vec!["1"; 2000].join(",");
+    workshop.write("wide.csv", &format!("{}\n{row}\n", header.join(",")));
+    workshop.edit(
+        "target:",
+        "  files:\n    type: csv\n    files: {sheet: wide.csv}\ntarget:",
     );
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    let message = workshop.lake(&format!("load --date {DAY}")).failed(1);
+    assert!(message.contains("files.sheet has 2000 columns"), "{message}");
+}
+
+fn names(prefix: &str, count: usize) -> String {
+    let columns: Vec<String> = (0..count).map(|place| format!("{prefix}{place} int")).collect();
+    columns.join(", ")
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lake_postgres::{
-    CatalogColumn, ColumnCodec, Connection, METADATA_BASE_TYPE, METADATA_NAME, METADATA_NOT_NULL, METADATA_PRIMARY_KEY,
-    METADATA_TYPE, TypeCatalog, quote_identifier, quote_qualified,
+    CatalogColumn, ColumnCodec, Connection, METADATA_BASE_TYPE, METADATA_NAME, METADATA_NO_COLUMNS, METADATA_NOT_NULL,
+    METADATA_PRIMARY_KEY, METADATA_TYPE, TypeCatalog, quote_identifier, quote_qualified,
 };
 use lake_storage::Relation;
 
@@ -118,6 +118,9 @@ pub(super) async fn resolve(
         .collect()
 }
 
+/// The lake's only column of a table that has none: it keeps the count of the rows.
+const NO_COLUMNS: &str = "no_columns";
+
 fn table(
     name: String,
     listed: Listed,
@@ -209,6 +212,12 @@ fn table(
         fields.push(Field::new(lake_name, codec.data_type(), true).with_metadata(metadata));
         codecs.push(codec);
         select.push(select_sql);
+    }
+    if columns.is_empty() {
+        let metadata = HashMap::from([(METADATA_NO_COLUMNS.into(), "true".into())]);
+        fields.push(Field::new(NO_COLUMNS, DataType::Boolean, true).with_metadata(metadata));
+        codecs.push(ColumnCodec::Bool);
+        select.push("null::pg_catalog.bool".into());
     }
     let relation = quote_qualified(&listed.relation.schema, &listed.relation.name);
     // By name: one that is attached later is none of the snapshot, and those that are tables of their own
