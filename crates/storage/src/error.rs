@@ -95,7 +95,7 @@ pub enum Error {
     /// A file of a day that is no longer there.
     #[error(
         "table {}: {} is gone, which its day {date} has rows in; a vacuum by another tool removes files: `{command}` \
-         makes the day anew", SqlName(table), path.display()
+         mends the day", SqlName(table), path.display()
     )]
     FileGone {
         /// The table.
@@ -150,9 +150,9 @@ pub enum Error {
         /// Every such column.
         columns: Vec<RefusedColumn>,
     },
-    /// A table without columns, which Parquet and Delta do not know.
+    /// A table all of whose columns are left out.
     #[error(
-        "table {table} has no columns, and a Delta table needs one: leave it out, in the config's list `tables` with\n      \
+        "no column of table {table} is selected, and a Delta table needs one: leave it out, in the config's list `tables` with\n      \
          - {0}\n  or, where `tables` is a map, with\n      {0}:",
         yaml(&format!("!{table}"))
     )]
