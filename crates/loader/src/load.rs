@@ -68,7 +68,7 @@ pub async fn load(
             loaded
         }
         Err(error) => {
-            if let Err(error) = clear(connection, &schemas).await {
+            if let Err(error) = clear(connection, target, request, &schemas).await {
                 tracing::warn!(%error, "the next load will drop the staging tables");
             }
             return Err(error);
@@ -152,8 +152,17 @@ async fn respect_constraints(connection: &Connection) -> Result<()> {
 
 /// Drops the staging tables of a load that failed. Its locks have gone with its transaction: another
 /// load that has come by now does it.
-async fn clear(connection: Connection, schemas: &[&str]) -> Result<()> {
-    let connection = connection.rollback().await?.begin(Mode::ReadWrite).await?;
+async fn clear(connection: Connection, target: &Target, request: &LoadRequest, schemas: &[&str]) -> Result<()> {
+    let connection = match connection.rollback().await {
+        Ok(idle) => idle.begin(Mode::ReadWrite).await?,
+        // A COPY that had hardly begun when one on another connection failed has taken the session along.
+        Err(_) => {
+            let idle = Connection::open(&target.url, &request.application_name(), target.timeouts).await?;
+            let connection = idle.begin(Mode::ReadWrite).await?;
+            lock::acquire(&connection, schemas).await?; // the server may not have noticed yet
+            connection
+        }
+    };
     for schema in schemas {
         if !lock::try_acquire(&connection, schema).await? {
             return Ok(());
