@@ -172,7 +172,7 @@ impl Error {
     }
 
     /// With its causes.
-    fn chain(&self) -> String {
+    pub(crate) fn chain(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }

@@ -11,6 +11,7 @@ mod postgres_locks;
 mod postgres_names;
 mod postgres_search_path;
 mod postgres_snapshot;
+mod postgres_standby;
 mod postgres_tables;
 mod postgres_types;
 

@@ -7,9 +7,9 @@ use tokio_postgres::Client;
 
 use crate::dial::{self, Dialled, Failure, Kind};
 use crate::libpq::{self, Environment, Host, Settings};
-use crate::stall::Watch;
+use crate::stall::{Ended, Watch};
 use crate::tap::Tap;
-use crate::{Error, Idle, Result, Timeouts};
+use crate::{Error, Idle, Result, Timeouts, recovery};
 
 /// Where a connection goes, as messages print it: never with the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,10 @@ impl Connection {
                 // Noted before the driver goes, and with it whoever waits for an answer.
                 if let Err(error) = driver.as_mut().await {
                     tracing::debug!(%error, "connection ended");
-                    let _ = ended.set(dial::reason(&error));
+                    let _ = ended.set(Ended {
+                        reason: dial::reason(&error),
+                        is_conflict: recovery::is_conflict(&error),
+                    });
                 }
             }
         });

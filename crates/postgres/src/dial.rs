@@ -453,7 +453,7 @@ fn broken(error: &io::Error) -> Failure {
 /// The innermost cause: what is around it only says that a connection failed.
 pub(crate) fn reason(error: &tokio_postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {
-        return server.message().to_owned();
+        return server.message().to_owned() + crate::recovery::hint(error);
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {

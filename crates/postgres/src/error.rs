@@ -35,7 +35,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// The server refused a statement, or the connection broke.
-    #[error("cannot {action}{}", crate::path_hint(source))]
+    #[error("cannot {action}{}{}", crate::path_hint(source), crate::recovery::hint(source))]
     Query {
         /// What was tried, e.g. `list the tables`.
         action: String,
@@ -63,8 +63,10 @@ pub enum Error {
         action: String,
         /// With whom.
         endpoint: Box<Endpoint>,
-        /// The operating system's word, or TLS's.
+        /// The operating system's word, or TLS's, or the server's.
         reason: String,
+        /// Whether a standby ended it for what it replays.
+        is_conflict: bool,
     },
     /// A lock did not come in the time that there is for it.
     #[error(
@@ -137,6 +139,15 @@ impl Error {
     pub fn is_deadlock(&self) -> bool {
         let Self::Query { source, .. } = self else { return false };
         source.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+    }
+
+    /// Whether a standby has ended the reading for what it replays.
+    pub fn is_recovery_conflict(&self) -> bool {
+        match self {
+            Self::Query { source, .. } => crate::recovery::is_conflict(source),
+            Self::Lost { is_conflict, .. } => *is_conflict,
+            _ => false,
+        }
     }
 
     /// Whether another session's lock was in the way.

@@ -18,6 +18,7 @@ mod ident;
 mod libpq;
 mod lock_wait;
 mod numeric;
+mod recovery;
 mod role_path;
 mod say;
 mod stall;

@@ -197,6 +197,7 @@ impl Watch {
                 limit: self.timeouts.lock,
                 wait: last.into_inner().unwrap_or_else(PoisonError::into_inner),
             },
+            Error::Query { action, source } => self.error(&action, source),
             error => error,
         })
     }

@@ -37,7 +37,14 @@ pub(crate) struct Watch {
     pub(crate) tap: Tap,
     pub(crate) task: AbortHandle,
     /// Why the connection ended.
-    pub(crate) ended: Arc<OnceLock<String>>,
+    pub(crate) ended: Arc<OnceLock<Ended>>,
+}
+
+/// Why a connection ended.
+pub(crate) struct Ended {
+    pub(crate) reason: String,
+    /// A standby ended it for what it replays.
+    pub(crate) is_conflict: bool,
 }
 
 impl Watch {
@@ -96,10 +103,11 @@ impl Watch {
 
     pub(crate) fn error(&self, action: &str, source: tokio_postgres::Error) -> Error {
         match self.ended.get().filter(|_| source.is_closed()) {
-            Some(reason) => Error::Lost {
+            Some(Ended { reason, is_conflict }) => Error::Lost {
                 action: action.into(),
                 endpoint: self.endpoint.clone().into(),
                 reason: reason.clone(),
+                is_conflict: *is_conflict,
             },
             None => Error::query(action)(source),
         }

@@ -119,6 +119,7 @@ pub struct PostgresServerBuilder {
     encoding: String,
     locale: Option<String>,
     settings: Vec<(String, String)>,
+    primary: Option<u16>,
 }
 
 impl Default for PostgresServerBuilder {
@@ -127,6 +128,7 @@ impl Default for PostgresServerBuilder {
             encoding: "UTF8".to_owned(),
             locale: None,
             settings: Vec::new(),
+            primary: None,
         }
     }
 }
@@ -142,6 +144,12 @@ impl PostgresServerBuilder {
     /// goes with.
     pub fn locale(mut self, locale: &str) -> Self {
         self.locale = Some(locale.to_owned());
+        self
+    }
+
+    /// Makes it a standby of another server, from which it is copied.
+    pub fn standby_of(mut self, primary: &PostgresServer) -> Self {
+        self.primary = Some(primary.port);
         self
     }
 

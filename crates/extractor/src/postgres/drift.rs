@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use lake_postgres::{Connection, Error as PgError, quote_qualified};
+use lake_postgres::{Connection, quote_qualified};
 
 use super::relation::Table;
 use crate::{Error, Result};
@@ -37,8 +37,10 @@ pub(super) async fn settle(connection: &Connection, tables: &mut [Table]) -> Res
         .iter()
         .map(|table| quote_qualified(&table.relation.schema, &table.relation.name));
     let names: Vec<String> = names.collect();
-    let renamed = connection.query_opt(RENAMED, &[&oids, &names]).await;
-    if let Some(row) = renamed.map_err(PgError::query(ACTION))? {
+    let renamed = connection
+        .watch_locks(RENAMED, ACTION, connection.query_opt(RENAMED, &[&oids, &names]))
+        .await?;
+    if let Some(row) = renamed {
         let place = row.get::<_, i64>(0) as usize - 1;
         return Err(Error::Renamed {
             table: tables[place].relation.to_string(),

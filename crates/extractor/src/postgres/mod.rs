@@ -12,6 +12,7 @@
 //! first query fixes the snapshot. The other way round, a `TRUNCATE` or a rewriting `ALTER` that
 //! commits in between would leave a table that looks empty under the snapshot, and no error.
 
+mod again;
 mod drift;
 mod grants;
 mod list;
@@ -116,11 +117,14 @@ pub(crate) async fn extract(
     let given = Given::of(lake, &source.name)?;
     let reading = {
         let (lake, source, request, day) = (lake.clone(), source.clone(), request.clone(), day.clone());
-        on_own_thread(move || async move {
-            let mut snapshot = Coordinator::open(&source, given, &request.command, &request.tables).await?;
-            check_columns(&snapshot.tables)?;
-            let parts = read(&lake, &source, &mut snapshot, request.jobs, Sink::Day(day), progress).await?;
-            Ok((snapshot.end().await?, parts))
+        on_own_thread(move || {
+            again::until_undisturbed(async move || {
+                let mut snapshot = Coordinator::open(&source, given.clone(), &request.command, &request.tables).await?;
+                check_columns(&snapshot.tables)?;
+                let sink = Sink::Day(day.clone());
+                let parts = read(&lake, &source, &mut snapshot, request.jobs, sink, progress.clone()).await?;
+                Ok((snapshot.end().await?, parts))
+            })
         })
     };
     let (identity, mut files) = reading.await?;
@@ -227,13 +231,15 @@ pub(crate) async fn probe_values(
 ) -> Result<Probe> {
     let given = Given::of(lake, &source.name)?;
     let (lake, source, command) = (lake.clone(), source.clone(), command.to_owned());
-    let reading = on_own_thread(move || async move {
-        let mut snapshot = Coordinator::open(&source, given, &command, &[]).await?;
-        let columns = check_columns(&snapshot.tables);
-        let sink = Sink::Nowhere(lake.memory().clone());
-        let values = read(&lake, &source, &mut snapshot, jobs, sink, progress).await;
-        Error::all(columns.err().into_iter().chain(values.err()).collect())?;
-        snapshot.end().await
+    let reading = on_own_thread(move || {
+        again::until_undisturbed(async move || {
+            let mut snapshot = Coordinator::open(&source, given.clone(), &command, &[]).await?;
+            let columns = check_columns(&snapshot.tables);
+            let sink = Sink::Nowhere(lake.memory().clone());
+            let values = read(&lake, &source, &mut snapshot, jobs, sink, progress.clone()).await;
+            Error::all(columns.err().into_iter().chain(values.err()).collect())?;
+            snapshot.end().await
+        })
     });
     Ok(describe(reading.await?))
 }

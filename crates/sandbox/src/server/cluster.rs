@@ -7,17 +7,25 @@ use super::PostgresServerBuilder;
 use super::keeper::{Folder, Keeper};
 use crate::Error;
 
-/// Arguments: folder, bin folder, encoding, locale, then the server's own.
+/// Arguments: folder, bin folder, encoding, locale, the primary's port if it is to be a standby, then the server's own.
 ///
 /// The background group's standard input is /dev/null, as POSIX has it for a shell without job
 /// control, so that the server does not hold the pipe. The signal is repeated because the pipe may
 /// close before there is a server to stop.
 const KEEPER: &str = r#"
-folder=$1 bin=$2 encoding=$3 locale=$4
-shift 4
+folder=$1 bin=$2 encoding=$3 locale=$4 primary=$5
+shift 5
+make() {
+    if [ -n "$primary" ]; then
+        "$bin/pg_basebackup" --pgdata="$folder/data" --host=127.0.0.1 --port="$primary" --username=postgres \
+            --write-recovery-conf --checkpoint=fast --no-sync
+    else
+        "$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust \
+            --encoding="$encoding" --locale="$locale" --no-sync
+    fi
+}
 {
-    "$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust \
-        --encoding="$encoding" --locale="$locale" --no-sync >"$folder/log" 2>&1 &&
+    make >"$folder/log" 2>&1 &&
         "$bin/postgres" -D "$folder/data" "$@" >>"$folder/log" 2>&1
     echo $? >"$folder/exit"
 } &
@@ -48,6 +56,7 @@ pub(super) fn spawn(builder: &PostgresServerBuilder, bin: &Path, port: u16) -> R
         bin.as_os_str().to_owned(),
         builder.encoding.as_str().into(),
         builder.locale_or_default().into(),
+        builder.primary.map_or_else(String::new, |port| port.to_string()).into(),
     ];
     let settings = SETTINGS.iter().copied();
     let more = builder
