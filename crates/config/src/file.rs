@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
 
 /// A config that can't be used, and where in the file.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl std::error::Error for ConfigError {}
 pub struct File {
     pub lake: Option<Spanned<String>>,
     pub output: Option<Spanned<String>>,
-    pub exports: Option<Vec<Spanned<String>>>,
+    pub exports: Option<OneOrSeveral>,
     pub schema_change: Option<Spanned<String>>,
     pub memory: Option<Spanned<String>>,
     pub lock_timeout: Option<Spanned<String>>,
@@ -55,7 +55,8 @@ pub struct File {
 pub struct SourceFile {
     pub r#type: Spanned<String>,
     pub url: Option<Spanned<String>>,
-    pub tables: Option<Tables>,
+    #[serde(default, deserialize_with = "written")]
+    pub tables: Option<Spanned<Tables>>,
     pub arrays: Option<Spanned<String>>,
     #[serde(default)]
     pub files: BTreeMap<String, Spanned<CsvFileEntry>>,
@@ -76,12 +77,81 @@ pub struct Target {
     pub triggers: Option<Spanned<String>>,
 }
 
-/// A list of patterns, or a map from pattern to settings.
-#[derive(Deserialize, Clone)]
-#[serde(untagged)]
+/// A pattern, a list of them, or a map from pattern to settings.
+#[derive(Clone)]
 pub enum Tables {
+    One(String),
     List(Vec<Spanned<String>>),
     Map(Ordered<Option<TableEntry>>),
+}
+
+// By hand, as are the others: see below.
+impl<'de> Deserialize<'de> for Tables {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Tables;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a pattern, a list of patterns, or a map with a line for each pattern")
+            }
+
+            fn visit_str<E: de::Error>(self, pattern: &str) -> Result<Tables, E> {
+                Ok(Tables::One(pattern.to_owned()))
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Tables, E> {
+                Err(E::custom(
+                    "`tables:` has no pattern: leave it out to read all tables; a pattern that begins with `!` takes quotes",
+                ))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Tables, A::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(list)).map(Tables::List)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Tables, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Tables::Map)
+            }
+        }
+
+        deserializer.deserialize_any(Entries)
+    }
+}
+
+/// What a key has: nothing is not the same as no key.
+fn written<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A list, or the one thing that would be in it.
+#[derive(Clone, Default)]
+pub struct OneOrSeveral(pub Vec<Spanned<String>>);
+
+impl<'de> Deserialize<'de> for OneOrSeveral {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = OneOrSeveral;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrSeveral, E> {
+                let one = Spanned::new(one.to_owned(), Location::UNKNOWN, Location::UNKNOWN);
+                Ok(OneOrSeveral(vec![one]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrSeveral, A::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(list)).map(OneOrSeveral)
+            }
+        }
+
+        deserializer.deserialize_any(Entries)
+    }
 }
 
 #[derive(Deserialize, Clone, Default)]
@@ -90,7 +160,7 @@ pub struct TableEntry {
     #[serde(default)]
     pub columns: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
-    pub select: Vec<Spanned<String>>,
+    pub select: OneOrSeveral,
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
     pub name: Option<Spanned<String>>,

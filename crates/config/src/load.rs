@@ -88,7 +88,7 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
         Some(output) => reader.path_of(folder, output)?,
         None => folder.join("output"),
     };
-    let named_exports = file.exports.unwrap_or_else(|| {
+    let named_exports = file.exports.map(|exports| exports.0).unwrap_or_else(|| {
         let unplaced = |name: &&str| Spanned::new((*name).to_owned(), Location::UNKNOWN, Location::UNKNOWN);
         DEFAULT_EXPORTS.iter().map(unplaced).collect()
     });
@@ -342,16 +342,33 @@ impl Reader<'_> {
     #[allow(clippy::type_complexity)]
     fn patterns(
         &self,
-        tables: Option<&Tables>,
+        tables: Option<&Spanned<Tables>>,
     ) -> Result<(Vec<TablePattern>, Vec<(TablePattern, TableSettings)>), ConfigError> {
         let parse = |text: &str, place: Option<Location>| {
+            if text.contains("://") {
+                return Err(self.at(
+                    place,
+                    "`tables` are patterns such as public.*, and this is a URL".into(),
+                ));
+            }
             text.parse::<TablePattern>()
                 .map_err(|error| self.at(place, error.to_string()))
         };
+        let whole = tables.map(|tables| tables.referenced);
         let mut patterns = Vec::new();
         let mut settings = Vec::new();
-        match tables {
+        match tables.map(|tables| &tables.value) {
             None => {}
+            Some(Tables::One(text)) => {
+                // A comma within quotes is a name's.
+                let several: Vec<&str> = text.split('"').step_by(2).collect();
+                let pattern = parse(text, whole);
+                if several.iter().any(|part| part.contains(',')) && !text.contains("://") {
+                    let list = format!("several patterns are a list: `tables: [{}]`", text.trim());
+                    return Err(self.at(whole, list));
+                }
+                patterns.push(pattern?);
+            }
             Some(Tables::List(list)) => {
                 for text in list {
                     patterns.push(parse(&text.value, Some(text.referenced))?);
@@ -391,7 +408,7 @@ impl Reader<'_> {
             };
             settings.columns.insert(column.clone(), carried_as);
         }
-        for text in &entry.select {
+        for text in &entry.select.0 {
             match text.value.strip_prefix('-') {
                 Some(column) => settings.exclude.push(column.trim().into()),
                 None => {
@@ -506,8 +523,12 @@ fn yaml_message(error: &serde_saphyr::Error) -> String {
                 format!("there is no key `{field}` here{near}")
             }
         }
+        Error::UnknownAnchor { .. } => {
+            "in YAML a `*` begins the name of an anchor: a pattern that begins with one takes quotes, \"*.*\"".into()
+        }
         Error::NullIntoString { .. } => {
-            "nothing is written here, or null: the word itself takes quotes, \"null\"".into()
+            "YAML reads nothing here: the word null takes quotes, and so does what begins with `!`, e.g. \"!public.t\""
+                .into()
         }
         Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is there twice"),
         Error::MultipleDocuments { .. } => "a second YAML document begins: a config is one".into(),
@@ -549,6 +570,7 @@ mod tests {
     fn formats_are_read_by_who_writes_them() {
         let config = parsed::<Csv>("lake: ./data\nexports: [csv]\n").expect("a config");
         assert_eq!(config.exports, [Csv]);
+        assert_eq!(parsed::<Csv>("lake: x\nexports: csv").expect("a config").exports, [Csv]);
         assert_eq!(
             (config.lake, config.output),
             ("etc/data".into(), Path::new("etc/output").to_owned())
@@ -612,6 +634,68 @@ mod tests {
     }
 
     #[test]
+    fn tables_are_one_pattern_or_several() {
+        let tables = |tables: &str| {
+            let text = format!(
+                "lake: x\nexports: [csv]\nsources:\n  s:\n    type: postgres\n    url: u\n    tables: {tables}\n"
+            );
+            let source = parsed::<Csv>(&text)?.source("s").map_err(|error| error.to_string())?;
+            let Source::Postgres(source) = source else {
+                panic!("no Postgres source")
+            };
+            let excluded = source
+                .settings
+                .iter()
+                .flat_map(|(_, settings)| settings.exclude.clone());
+            Ok::<_, String>(
+                source
+                    .tables
+                    .iter()
+                    .map(ToString::to_string)
+                    .chain(excluded)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let one = |text: &str| Ok(vec![text.to_owned()]);
+        assert_eq!(tables("public.*"), one("public.*"));
+        assert_eq!(tables("'\"a,b\".t'"), one("\"a,b\".t"));
+        assert_eq!(tables("[public.*]"), one("public.*"));
+        assert_eq!(
+            tables("{public.t: {select: -x}}"),
+            Ok(vec!["public.t".into(), "x".into()])
+        );
+        for (text, wanted) in [
+            (
+                "*.*",
+                "7:13: in YAML a `*` begins the name of an anchor: a pattern that begins with one takes quotes, \"*.*\"",
+            ),
+            (
+                "[a.*, *.*]",
+                "7:19: in YAML a `*` begins the name of an anchor: a pattern that begins with one takes quotes, \"*.*\"",
+            ),
+            ("a.*, b.*", "7:13: several patterns are a list: `tables: [a.*, b.*]`"),
+            (
+                "a.b.c",
+                "7:13: the table pattern \"a.b.c\" can't be read: it has more than a schema and a table; names with dots are quoted",
+            ),
+            (
+                "[a.*, !a.old]",
+                "7:25: YAML reads nothing here: the word null takes quotes, and so does what begins with `!`, e.g. \"!public.t\"",
+            ),
+            (
+                "!a.old",
+                "7:19: `tables:` has no pattern: leave it out to read all tables; a pattern that begins with `!` takes quotes",
+            ),
+            (
+                "5",
+                "7:5: invalid type: integer `5`, expected a pattern, a list of patterns, or a map with a line for each pattern",
+            ),
+        ] {
+            assert_eq!(tables(text), Err(format!("etc/lake.yaml:{wanted}")), "{text}");
+        }
+    }
+
+    #[test]
     fn a_message_has_no_password() {
         for text in [
             "lake: x\ntarget: postgres://u:s3cret@h/d",
@@ -665,12 +749,6 @@ mod tests {
 
     #[test]
     fn what_yaml_refuses_is_said_in_a_users_words() {
-        let lines: String = "bcdefgh"
-            .chars()
-            .zip("abcdefg".chars())
-            .map(|(name, before)| format!("    - &{name} [{}]\n", format!("*{before},").repeat(9)))
-            .collect();
-        let source = "lake: x\nsources:\n  s:\n    type: postgres\n    url: u\n    tables:\n";
         for (text, wanted) in [
             ("lake: x\nlake: y\n".into(), "2:1: the key `lake` is there twice"),
             (
@@ -679,11 +757,11 @@ mod tests {
             ),
             (
                 "lake: x\ntarget: {type: postgres, url: null}".into(),
-                "2:31: nothing is written here, or null: the word itself takes quotes, \"null\"",
+                "2:31: YAML reads nothing here: the word null takes quotes, and so does what begins with `!`, e.g. \"!public.t\"",
             ),
             (
-                format!("{source}    - &a [x,x,x,x,x,x,x,x,x]\n{lines}"),
-                "11:11: its aliases repeat more than 10000 values",
+                format!("lake: x\nexports: [&a csv,{}]", "*a,".repeat(11_000)),
+                "2:14: its aliases repeat more than 10000 values",
             ),
             (
                 format!("lake: x\nexports: [{}]", "csv,".repeat(100_000)),
@@ -694,6 +772,7 @@ mod tests {
             assert_eq!(error, Some(format!("etc/lake.yaml:{wanted}")));
         }
     }
+
     #[test]
     fn a_message_is_a_line_whatever_it_quotes() {
         let error = parsed::<String>("lake: x\n\"so\\nur\\ece\": x\n").err();
