@@ -83,12 +83,33 @@ fn is_selection(error: &lake_extractor::Error) -> bool {
     )
 }
 
-/// Whether the reader of stdout has gone: no failure of ours.
+/// What should be on stdout is not.
+#[derive(Debug)]
+pub struct StdoutError(pub std::io::Error);
+
+impl StdoutError {
+    pub const TEXT: &str = "cannot write to stdout";
+}
+
+impl std::fmt::Display for StdoutError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Self::TEXT)
+    }
+}
+
+impl std::error::Error for StdoutError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Whether the reader of stdout has gone: no failure of ours. A server that has gone is one, by the same error of
+/// the system.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+            .downcast_ref::<StdoutError>()
+            .is_some_and(|error| error.0.kind() == std::io::ErrorKind::BrokenPipe)
             || cause
                 .downcast_ref::<lake_query::Error>()
                 .is_some_and(lake_query::Error::is_broken_pipe)

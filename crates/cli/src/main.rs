@@ -7,6 +7,7 @@ mod failure;
 mod pipeline;
 mod process_memory;
 mod states;
+mod terminal;
 mod ui;
 
 use std::path::Path;
@@ -20,7 +21,10 @@ use config::Dotenv;
 fn main() -> ExitCode {
     // Before the arguments are read, since every flag has its variable, and before there are threads.
     let dotenv = Dotenv::load(Path::new(".env"));
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return no_command(&answer),
+    };
     ui::init(&cli.global);
     failure::set_config(&cli.global.config);
     let result = match dotenv {
@@ -37,6 +41,17 @@ fn main() -> ExitCode {
             tracing::error!("{}", failure::chain(&error));
             ExitCode::from(failure::status(&error) as u8)
         }
+    }
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn no_command(answer: &clap::Error) -> ExitCode {
+    match answer.print() {
+        Err(error) if !answer.use_stderr() && error.kind() != std::io::ErrorKind::BrokenPipe => {
+            terminal::write(format!("error: {}: {error}\n", failure::StdoutError::TEXT).as_bytes());
+            ExitCode::from(failure::Status::Failed as u8)
+        }
+        _ => ExitCode::from(answer.exit_code() as u8),
     }
 }
 

@@ -22,5 +22,6 @@ mod outcome;
 mod poolers;
 mod round_trip;
 mod schema_change;
+mod streams;
 mod waits;
 mod workshop;

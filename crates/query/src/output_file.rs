@@ -12,7 +12,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// leaves that one as it was and nothing else.
 pub struct OutputFile {
     file: BufWriter<File>,
-    temporary: PathBuf,
+    /// None for a device or a pipe, which is written as it is.
+    temporary: Option<PathBuf>,
     path: PathBuf,
     published: bool,
 }
@@ -23,6 +24,15 @@ impl OutputFile {
     /// # Errors
     /// [`Error::File`].
     pub fn create(path: &Path) -> Result<Self> {
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+            let file = File::options().write(true).open(path).map_err(error("open", path))?;
+            return Ok(Self {
+                file: BufWriter::with_capacity(BUFFER_BYTES, file),
+                temporary: None,
+                path: path.to_owned(),
+                published: false,
+            });
+        }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // Beside the file, where a rename is one step. With a dot, so that who collects the folder's files leaves it alone.
         let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
@@ -33,7 +43,7 @@ impl OutputFile {
         file.lock().map_err(error("lock", &temporary))?;
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
-            temporary,
+            temporary: Some(temporary),
             path: path.to_owned(),
             published: false,
         })
@@ -46,9 +56,12 @@ impl OutputFile {
     pub fn publish(mut self) -> Result<u64> {
         self.file.flush().map_err(error("write", &self.path))?;
         let file = self.file.get_ref();
+        let Some(temporary) = &self.temporary else {
+            return Ok(0);
+        };
         file.sync_all().map_err(error("sync", &self.path))?;
         let bytes = file.metadata().map_err(error("read", &self.path))?.len();
-        fs::rename(&self.temporary, &self.path).map_err(error("replace", &self.path))?;
+        fs::rename(temporary, &self.path).map_err(error("replace", &self.path))?;
         self.published = true;
         let folder = folder_of(&self.path);
         File::open(folder)
@@ -70,8 +83,8 @@ impl Write for OutputFile {
 
 impl Drop for OutputFile {
     fn drop(&mut self) {
-        if !self.published {
-            let _ = fs::remove_file(&self.temporary); // an error is being reported already
+        if let Some(temporary) = self.temporary.as_ref().filter(|_| !self.published) {
+            let _ = fs::remove_file(temporary); // an error is being reported already
         }
     }
 }

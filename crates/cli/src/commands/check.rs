@@ -1,7 +1,6 @@
 //! `lake check`
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use lake_extractor::{Probe, Source};
@@ -26,15 +25,14 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&global.config)?;
     let mut failed = 0;
     let mut tell = |name: String, result: anyhow::Result<String>| -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
-        match result {
-            Ok(found) => writeln!(out, "ok    {name}: {}", visible(&found))?,
+        let line = match result {
+            Ok(found) => format!("ok    {name}: {}", visible(&found)),
             Err(error) => {
                 failed += 1;
-                writeln!(out, "FAIL  {name}: {}", visible(&failure::chain(&error)))?;
+                format!("FAIL  {name}: {}", visible(&failure::chain(&error)))
             }
-        }
-        Ok(())
+        };
+        Ok(super::print_line(line)?)
     };
     tell("config".into(), Ok(config.path.display().to_string()))?;
     let lake = Lake::at(&config.lake).and_then(|lake| lake.check_path());

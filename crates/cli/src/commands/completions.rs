@@ -1,7 +1,5 @@
 //! `lake completions`
 
-use std::io::Write as _;
-
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
@@ -18,6 +16,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     // Not into stdout directly: clap_complete panics where the reader has gone.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "lake", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
-    Ok(())
+    Ok(super::print(String::from_utf8(script)?)?)
 }

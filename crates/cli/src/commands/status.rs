@@ -1,6 +1,6 @@
 //! `lake status`
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use lake_storage::RunDate;
 
@@ -56,8 +56,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let runs_dir = |date: RunDate| path_text(&lake.runs_dir(date));
     let text = table(&states::step_names(&config), &days, color) + &failure::with_config(&problems(&days, runs_dir));
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(())
+    Ok(super::print(text)?)
 }
 
 fn table(steps: &[String], days: &[DayState], color: bool) -> String {

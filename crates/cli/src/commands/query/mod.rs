@@ -5,7 +5,7 @@ mod shell;
 pub use shell::is_open as shell_is_open;
 
 use std::io::{IsTerminal as _, Read as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
@@ -67,12 +67,31 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<()> {
             let by_name = path.extension().and_then(|e| e.to_str()?.parse().ok());
             let format = args.format.or(by_name).unwrap_or(Format::Table);
             let mut file = OutputFile::create(path)?;
-            let rows = write(&engine, &sql, format, &mut file).await?;
+            let rows = write(&engine, &sql, format, &mut file)
+                .await
+                .map_err(|error| named(error, path))?;
             file.publish()?;
             tracing::info!("wrote {}: {}", path_text(path), plural(rows, "row"));
         }
     }
     Ok(())
+}
+
+/// Says which file can't be written; none is stdout, whose reader may go.
+fn named(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    match error.downcast() {
+        Ok(lake_query::Error::Write { source }) => lake_query::Error::File {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        }
+        .into(),
+        Ok(error @ lake_query::Error::WriteParquet { .. }) => {
+            anyhow::Error::from(error).context(format!("cannot write {}", path.display()))
+        }
+        Ok(error) => error.into(),
+        Err(error) => error,
+    }
 }
 
 /// Runs a statement and writes its rows as they come; returns how many.

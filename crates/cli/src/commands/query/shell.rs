@@ -1,7 +1,5 @@
 //! The shell: `lake query` without SQL on a terminal.
 
-#![allow(clippy::print_stdout, reason = "the shell's screen is stdout")]
-
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +16,8 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Editor, Helper};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::failure;
+use super::super::print_line;
+use crate::failure::{self, StdoutError};
 use crate::ui::{count_text, duration_text, plural, visible};
 
 const HELP: &str = "\
@@ -89,8 +88,8 @@ pub async fn run(engine: &Engine, scope: Scope) -> anyhow::Result<()> {
     OPEN.store(true, Ordering::Relaxed);
     let tables = engine.tables()?;
     match scope {
-        Scope::Day(date) => println!("{} tables, as of {date}. \\? for help.", tables.len()),
-        Scope::AllDays => println!("{} tables, all days. \\? for help.", tables.len()),
+        Scope::Day(date) => print_line(format_args!("{} tables, as of {date}. \\? for help.", tables.len()))?,
+        Scope::AllDays => print_line(format_args!("{} tables, all days. \\? for help.", tables.len()))?,
     }
     let mut editor: Editor<Names, FileHistory> = Editor::new()?;
     editor.set_helper(Some(Names::of(&tables)));
@@ -113,15 +112,15 @@ pub async fn run(engine: &Engine, scope: Scope) -> anyhow::Result<()> {
         let _ = editor.add_history_entry(text);
         match text.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["\\q" | "exit" | "quit" | "exit;" | "quit;"] => break,
-            ["\\?" | "help" | "help;"] => println!("{HELP}"),
-            ["\\d"] => list(&tables),
-            ["\\d", ..] => describe(&tables, text[2..].trim()),
+            ["\\?" | "help" | "help;"] => print_line(HELP)?,
+            ["\\d"] => list(&tables)?,
+            ["\\d", ..] => describe(&tables, text[2..].trim())?,
             ["\\f", name] => match name.parse() {
-                Ok(Format::Parquet) => println!("Parquet is for files: lake query -o FILE.parquet"),
+                Ok(Format::Parquet) => print_line("Parquet is for files: lake query -o FILE.parquet")?,
                 Ok(named) => format = named,
-                Err(error) => println!("{error}"),
+                Err(error) => print_line(error)?,
             },
-            [command, ..] if command.starts_with('\\') => println!("{command} is no command\n{HELP}"),
+            [command, ..] if command.starts_with('\\') => print_line(format_args!("{command} is no command\n{HELP}"))?,
             _ => {
                 let started = Instant::now();
                 // Ctrl-C ends the statement, not the shell.
@@ -130,8 +129,12 @@ pub async fn run(engine: &Engine, scope: Scope) -> anyhow::Result<()> {
                     _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
                 };
                 match outcome {
-                    Ok(rows) => println!("{} in {}", plural(rows, "row"), duration_text(started.elapsed())),
-                    Err(error) => println!("error: {}", visible(&failure::chain(&error))),
+                    Ok(rows) => print_line(format_args!(
+                        "{} in {}",
+                        plural(rows, "row"),
+                        duration_text(started.elapsed())
+                    ))?,
+                    Err(error) => print_line(format_args!("error: {}", visible(&failure::chain(&error))))?,
                 }
             }
         }
@@ -145,16 +148,17 @@ pub async fn run(engine: &Engine, scope: Scope) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(tables: &[TableInfo]) {
+fn list(tables: &[TableInfo]) -> Result<(), StdoutError> {
     let names: Vec<String> = tables.iter().map(qualified).collect();
     let width = names.iter().map(|name| name.width()).max().unwrap_or_default();
     for (table, name) in tables.iter().zip(&names) {
         let padding = " ".repeat(width - name.width());
-        println!("{name}{padding}  {:>14} rows", count_text(table.rows));
+        print_line(format_args!("{name}{padding}  {:>14} rows", count_text(table.rows)))?;
     }
+    Ok(())
 }
 
-fn describe(tables: &[TableInfo], name: &str) {
+fn describe(tables: &[TableInfo], name: &str) -> Result<(), StdoutError> {
     let is_meant = |table: &&TableInfo| {
         let plain = [table.name.clone(), format!("{}.{}", table.schema, table.name)];
         let quoted = [SqlName(&table.name).to_string(), qualified(table)];
@@ -163,11 +167,12 @@ fn describe(tables: &[TableInfo], name: &str) {
     match tables.iter().find(is_meant) {
         Some(table) => {
             for column in &table.columns {
-                println!("{}", SqlName(column));
+                print_line(SqlName(column))?;
             }
         }
-        None => println!("there is no table {}; \\d lists them", visible(name)),
+        None => print_line(format_args!("there is no table {}; \\d lists them", visible(name)))?,
     }
+    Ok(())
 }
 
 /// `source.table`, quoted where SQL needs it.
