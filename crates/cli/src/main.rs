@@ -19,7 +19,22 @@ use args::{Cli, Command};
 use config::Dotenv;
 
 fn main() -> ExitCode {
-    // Before the arguments are read, since every flag has its variable, and before there are threads.
+    // As much stack as the runtime's threads have, which the system need not give to the first one.
+    let main = std::thread::Builder::new()
+        .stack_size(lake_query::STACK_BYTES)
+        .spawn(run);
+    match main.map(std::thread::JoinHandle::join) {
+        Ok(Ok(status)) => status,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(error) => {
+            terminal::write(format!("error: cannot start a thread: {error}\n").as_bytes());
+            ExitCode::from(failure::Status::Failed as u8)
+        }
+    }
+}
+
+fn run() -> ExitCode {
+    // Before the arguments are read, since every flag has its variable, and before there are threads that read them.
     let dotenv = Dotenv::load(Path::new(".env"));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -67,7 +82,10 @@ fn execute(cli: Cli, dotenv: Option<Dotenv>) -> anyhow::Result<()> {
         beside.iter().for_each(Dotenv::warn_if_readable);
     }
     dotenv.iter().for_each(Dotenv::warn_if_readable);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(lake_query::STACK_BYTES)
+        .build()?;
     let global = cli.global;
     // A task of its own: the command's may stay with a file, or a statement, for as long as that takes.
     runtime.spawn(async { std::process::exit(interrupted().await) });

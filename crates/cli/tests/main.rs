@@ -10,6 +10,7 @@ mod at_once;
 mod bad_rows;
 mod commands;
 mod damage;
+mod deep_sql;
 mod exit_statuses;
 #[cfg(target_os = "linux")] // elsewhere a library is put before another in another way
 mod fault_sweep;

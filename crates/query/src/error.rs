@@ -21,6 +21,15 @@ pub enum Error {
         /// What the parser expected and found.
         message: String,
     },
+    /// The SQL would need more stack than there is.
+    #[error(
+        "the SQL is too deep: more than {depth_max} operators, joins or queries on top of each other; a long list of \
+         values goes into IN (…), or into VALUES that are joined"
+    )]
+    TooDeep {
+        /// What is taken.
+        depth_max: usize,
+    },
     /// Nothing to run, or more than one statement.
     #[error("there are {count} statements: write one")]
     StatementCount {

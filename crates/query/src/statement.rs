@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::Statement as Ansi;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use crate::planning_error::from_datafusion;
-use crate::{Error, Result};
+use crate::{Error, Result, nesting};
 
 /// A place in the SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +48,18 @@ impl Allowed {
 /// # Errors
 /// [`Error::Syntax`], [`Error::StatementCount`] or [`Error::NotReadOnly`].
 pub(crate) fn parse(state: &SessionState, sql: &str, allowed: Allowed) -> Result<Statement> {
+    let dialect = GenericDialect {};
+    match nesting::depth(sql, &dialect) {
+        Some(depth) if depth > nesting::DEPTH_MAX => {
+            return Err(Error::TooDeep {
+                depth_max: nesting::DEPTH_MAX,
+            });
+        }
+        _ => {} // what can't be cut into tokens is the parser's to tell
+    }
     let nesting_max = state.config_options().sql_parser.recursion_limit.get();
     let mut statements = DFParserBuilder::new(sql)
-        .with_dialect(&GenericDialect {})
+        .with_dialect(&dialect)
         .with_recursion_limit(nesting_max)
         .build()
         .and_then(|mut parser| parser.parse_statements())
