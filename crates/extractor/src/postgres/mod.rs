@@ -21,6 +21,7 @@ mod names;
 mod own_thread;
 mod pieces;
 mod read;
+mod read_piece;
 mod refused;
 mod relation;
 mod select;

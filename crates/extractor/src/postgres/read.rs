@@ -1,15 +1,13 @@
-//! Workers: COPY out of a piece, decode, write.
+//! Workers: who reads which piece, on which connection.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use futures::future::join_all;
-use lake_postgres::copy::{BatchSize, CopyDecoder, RefusedColumn};
 use lake_postgres::{Connection, Mode};
-use lake_storage::{DayWriter, FileWriter, Memory, WrittenFile};
+use lake_storage::{DayWriter, Memory, WrittenFile};
 use tokio::time::timeout;
 
 use super::PostgresSource;
@@ -20,7 +18,6 @@ use super::relation::Table;
 use super::snapshot::Coordinator;
 use crate::{Error, ExtractedTable, Progress, Result};
 
-const BATCH_ROWS_MAX: usize = 8192;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A piece of a table in its Parquet file.
@@ -59,18 +56,18 @@ pub(super) struct Found {
 }
 
 /// What the workers share.
-struct Work<P> {
-    tables: Vec<Table>,
-    queue: Mutex<VecDeque<Piece>>,
+pub(super) struct Work<P> {
+    pub(super) tables: Vec<Table>,
+    pub(super) queue: Mutex<VecDeque<Piece>>,
     /// Pieces of each table that are not read yet.
-    left: Mutex<Vec<(usize, u64, u64)>>,
-    sink: Sink,
+    pub(super) left: Mutex<Vec<(usize, u64, u64)>>,
+    pub(super) sink: Sink,
     /// A worker has failed: what the others do is in vain.
-    failed: AtomicBool,
-    refused: Mutex<Vec<Refused>>,
+    pub(super) failed: AtomicBool,
+    pub(super) refused: Mutex<Vec<Refused>>,
     /// There will be no day, since the config has to say more: rows are looked at only.
-    looks_only: AtomicBool,
-    progress: P,
+    pub(super) looks_only: AtomicBool,
+    pub(super) progress: P,
 }
 
 /// Reads all pieces.
@@ -230,96 +227,6 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         let is_free = |piece: &Piece| locked.is_none_or(|locked| !locked.contains(&piece.table));
         let place = queue.iter().position(is_free)?;
         queue.remove(place)
-    }
-
-    /// `None` if a value of the piece can't be taken, once there will be no day, and once another worker has failed.
-    async fn read(&self, connection: &Connection, table: &Table, piece: &Piece) -> Result<Option<Part>> {
-        let copy = format!(
-            "copy (select {} from {}{}) to stdout (format binary)",
-            table.select.join(", "),
-            table.from,
-            piece.condition(table)
-        );
-        let mut stream = connection.copy_out(&copy, "read it").await?;
-        let batch_max = BatchSize {
-            rows: BATCH_ROWS_MAX,
-            bytes: self.sink.memory().batch_bytes(),
-        };
-        let mut decoder = CopyDecoder::new(table.schema.clone(), &table.codecs, batch_max);
-        let mut writer = match &self.sink {
-            Sink::Day(day) => Some(day.file(&table.name, &table.schema, piece.number)?),
-            Sink::Nowhere(_) => None,
-        };
-        let mut is_refused = false;
-        // Read and not told yet.
-        let mut bytes = 0;
-        while let Some(rows) = stream.next().await? {
-            let _alone = match rows.len() > batch_max.bytes {
-                true => self.sink.memory().alone().await,
-                false => None,
-            };
-            bytes += rows.len() as u64;
-            decoder.feed(rows)?;
-            while let Some(batch) = decoder.full_batch() {
-                self.write(&batch, std::mem::take(&mut bytes), writer.as_mut())?;
-            }
-            let refused = decoder.refused();
-            is_refused |= !refused.is_empty();
-            self.refuse(piece, refused);
-            if is_refused || self.looks_only.load(Ordering::Relaxed) {
-                writer = None;
-            }
-            if self.failed.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-        }
-        let decoded = decoder.end()?;
-        if !is_refused {
-            self.write(&decoder.last_batch()?, bytes, writer.as_mut())?;
-        }
-        let counted = stream.counted()?;
-        if decoded != counted {
-            return Err(Error::RowCount { counted, decoded });
-        }
-        let Some(writer) = writer else { return Ok(None) };
-        Ok(Some(Part {
-            number: piece.number,
-            counted,
-            file: writer.finish()?,
-        }))
-    }
-
-    /// Writes a batch, on this thread, whose core has the data at hand; the server goes on meanwhile.
-    fn write(&self, batch: &RecordBatch, bytes: u64, writer: Option<&mut FileWriter>) -> Result<()> {
-        if let Some(writer) = writer {
-            writer.write(batch)?;
-        }
-        (self.progress)(Progress::Read {
-            rows: batch.num_rows() as u64,
-            bytes,
-        });
-        Ok(())
-    }
-
-    /// Remembers the columns with a value that can't be taken.
-    fn refuse(&self, piece: &Piece, columns: Vec<RefusedColumn>) {
-        for RefusedColumn { error, .. } in columns {
-            let refused = Refused {
-                table: piece.table,
-                piece: piece.number,
-                error,
-            };
-            if !refused.is_shape() && !self.looks_only.swap(true, Ordering::Relaxed) {
-                tracing::warn!(
-                    "{}; there will be no day: the rest is read for other columns that need a line in the config",
-                    refused.describe(&self.tables)
-                );
-            }
-            self.refused
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(refused);
-        }
     }
 
     fn tell_when_done(&self, table: usize, part: &Part) {
