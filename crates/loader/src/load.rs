@@ -254,7 +254,7 @@ impl Load<'_> {
             stagings: &stagings,
             substitutes: self.substitutes,
         };
-        let mut elapsed = swap.run(connection).await?;
+        let mut elapsed = Box::pin(swap.run(connection)).await?; // large
         for (total, (_, copy_ms)) in elapsed.iter_mut().zip(copied) {
             *total += copy_ms;
         }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use lake_postgres::{Connection, quote_identifier, quote_literal, under_role_path};
+use lake_postgres::{Connection, Error as PgError, quote_identifier, quote_literal, under_role_path};
 use lake_storage::Lake;
 use tokio_postgres::error::SqlState;
 
@@ -65,9 +65,8 @@ impl Swap<'_> {
         let of_staging: Vec<String> = self.stagings.iter().map(|staging| staging.table.quoted()).collect();
         let of_staging = acting::triggers(connection, &of_staging).await?;
         connection
-            .batch_execute(&under_role_path(&switch_off))
-            .await
-            .map_err(query("switch the target's triggers off"))?;
+            .execute_watched(&under_role_path(&switch_off), "switch the target's triggers off")
+            .await?;
         let keys = foreign_keys::read(connection, self.existing).await?;
         let order = foreign_keys::order(self.plans, &keys)?;
         let missing: Vec<String> = self
@@ -88,11 +87,11 @@ impl Swap<'_> {
         }
         // Deferred constraints and triggers speak up here. A trigger with work to come can't be altered.
         connection
-            .batch_execute(&under_role_path(&format!(
-                "set constraints all immediate; {switch_back}"
-            )))
-            .await
-            .map_err(query("check the target's deferred constraints"))?;
+            .execute_watched(
+                &under_role_path(&format!("set constraints all immediate; {switch_back}")),
+                "check the target's deferred constraints",
+            )
+            .await?;
         for schema in self.schemas() {
             let of_schema = self.plans.iter().filter(|plan| plan.target.schema == *schema);
             loads::note(connection, self.request, schema, of_schema).await?;
@@ -163,9 +162,11 @@ impl Swap<'_> {
         if !tables.is_empty() {
             let names: Vec<String> = tables.into_iter().map(|(_, name)| name).collect();
             connection
-                .batch_execute(&format!("lock table {} in {mode} mode", names.join(", ")))
-                .await
-                .map_err(lake_postgres::Error::query("lock the target's tables"))?;
+                .execute_watched(
+                    &format!("lock table {} in {mode} mode", names.join(", ")),
+                    "lock the target's tables",
+                )
+                .await?;
         }
         if any_stranger {
             // A table that was empty may have got rows.
@@ -278,8 +279,8 @@ impl Swap<'_> {
             [one] if one.staging.becomes_target => vec![one.plan.table.entry.rows],
             [one] => vec![execute(connection, target, INSERTION, &insert(one, group.at_once)).await?],
             circle => {
-                let counts = connection.query_one(&insert_all(circle, group.at_once), &[]).await;
-                let counts = counts.map_err(swap_error(target, INSERTION))?;
+                let sql = insert_all(circle, group.at_once);
+                let counts = watched(connection, target, INSERTION, &sql, connection.query_one(&sql, &[])).await?;
                 (0..circle.len())
                     .map(|i| counts.get::<_, i64>(i).cast_unsigned())
                     .collect()
@@ -346,7 +347,23 @@ impl Swap<'_> {
 }
 
 async fn execute(connection: &Connection, target: &TargetTable, action: &'static str, sql: &str) -> Result<u64> {
-    connection.execute(sql, &[]).await.map_err(swap_error(target, action))
+    watched(connection, target, action, sql, connection.execute(sql, &[])).await
+}
+
+/// Waits for a statement that may have to wait for others, who have rows of the table in hand.
+async fn watched<T>(
+    connection: &Connection,
+    target: &TargetTable,
+    action: &'static str,
+    sql: &str,
+    run: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    let doing = format!("finish {action} in {target}");
+    let done = connection.watch_locks(sql, &doing, run).await;
+    done.map_err(|error| match error {
+        PgError::Query { source, .. } => swap_error(target, action)(source),
+        error => error.into(),
+    })
 }
 
 pub(crate) fn swap_error(target: &TargetTable, action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Error {

@@ -20,3 +20,4 @@ mod strangers;
 mod survival;
 mod text_types;
 mod verify;
+mod waits;

@@ -212,8 +212,19 @@ impl Watch {
         let patience = limit.duration().map_or(PATIENCE, |limit| PATIENCE.min(limit / 2));
         tokio::time::sleep(patience).await;
         // Boxed, as it is seldom come to, and large.
-        let opened = Box::pin(Connection::open(&self.url, &self.application_name, self.timeouts)).await;
-        let mut asking = match opened {
+        Box::pin(self.ask_and_tell(statement, action, last, began, patience)).await
+    }
+
+    async fn ask_and_tell(
+        &self,
+        statement: &str,
+        action: &str,
+        last: &Mutex<Option<LockWait>>,
+        began: Instant,
+        patience: Duration,
+    ) {
+        let limit = self.timeouts.lock;
+        let mut asking = match Connection::open(&self.url, &self.application_name, self.timeouts).await {
             Ok(asking) => asking,
             Err(error) => {
                 crate::say::once(format!(
