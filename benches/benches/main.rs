@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput};
 use lake_postgres::ColumnCodec;
 use lake_postgres::copy::{BatchSize, CopyDecoder, CopyEncoder};
-use lake_storage::{FileWriter, Memory};
+use lake_storage::{Compatibility, FileWriter, Memory};
 
 /// About 120,000 rows of lineitem.
 const SCALE: f64 = 0.02;
@@ -86,8 +86,8 @@ impl Sample {
         Ok(batches)
     }
 
-    fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let mut writer = FileWriter::create(path, &self.batches[0].schema(), &Memory::default())?;
+    fn write(&self, path: &Path, compatibility: Compatibility) -> anyhow::Result<()> {
+        let mut writer = FileWriter::create(path, &self.batches[0].schema(), compatibility, &Memory::default())?;
         for batch in &self.batches {
             writer.write(batch)?;
         }
@@ -138,9 +138,11 @@ fn benches(criterion: &mut Criterion) -> anyhow::Result<()> {
     let mut group = criterion.benchmark_group("write Parquet");
     for sample in &samples {
         group.throughput(sample.stream_bytes());
-        group.bench_function(sample.name, |bencher| {
-            bencher.iter(|| sample.write(&path).expect("a file can be written"));
-        });
+        for compatibility in [Compatibility::New, Compatibility::Wide] {
+            group.bench_function(format!("{}, {compatibility:?}", sample.name), |bencher| {
+                bencher.iter(|| sample.write(&path, compatibility).expect("a file can be written"));
+            });
+        }
     }
     group.finish();
 

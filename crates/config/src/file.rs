@@ -40,6 +40,8 @@ pub struct File {
     pub exports: Option<OneOrSeveral>,
     pub schema_change: Option<Spanned<String>>,
     pub memory: Option<Spanned<String>>,
+    #[serde(default)]
+    pub parquet: ParquetFile,
     pub lock_timeout: Option<Spanned<String>>,
     pub stall_timeout: Option<Spanned<String>>,
     #[serde(default)]
@@ -47,6 +49,12 @@ pub struct File {
     pub target: Option<Target>,
     #[serde(default)]
     pub queries: BTreeMap<String, Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct ParquetFile {
+    pub compatibility: Option<Spanned<String>>,
 }
 
 /// One source; which keys fit which type is checked once it is read, so that the messages can say so.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use lake_extractor::{Source, Timeouts};
-use lake_storage::{Lake, MemorySize, SchemaChange};
+use lake_storage::{Compatibility, Lake, MemorySize, SchemaChange};
 
 pub use crate::dotenv::Dotenv;
 pub use crate::file::ConfigError;
@@ -30,6 +30,8 @@ pub struct Config<F> {
     pub exports: Vec<F>,
     /// What runs may change about the columns of tables.
     pub schema_change: SchemaChange,
+    /// Which readers the lake's Parquet files are for.
+    pub compatibility: Compatibility,
     /// How much memory a command may take, if the file says so.
     pub memory: Option<MemorySize>,
     /// How long connections to databases wait.
@@ -70,12 +72,13 @@ impl<F: FromStr> Config<F> {
 }
 
 impl<F> Config<F> {
-    /// The lake, with the config's rule for columns that change.
+    /// The lake, with the config's rules for columns that change and for Parquet files.
     ///
     /// # Errors
     /// As of [`Lake::at`].
     pub fn open_lake(&self) -> lake_storage::Result<Lake> {
-        Ok(Lake::at(&self.lake)?.with_schema_change(self.schema_change))
+        let lake = Lake::at(&self.lake)?.with_schema_change(self.schema_change);
+        Ok(lake.with_compatibility(self.compatibility))
     }
 
     /// The names of the sources, in the order of the file.

@@ -108,6 +108,10 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
         Some(text) => text.value.parse().map_err(|message| reader.error(text, message))?,
         None => lake_storage::SchemaChange::default(),
     };
+    let compatibility = match &file.parquet.compatibility {
+        Some(text) => text.value.parse().map_err(|message| reader.error(text, message))?,
+        None => lake_storage::Compatibility::default(),
+    };
     let memory = match &file.memory {
         Some(text) => {
             let size = reader.string(text)?.parse();
@@ -160,6 +164,7 @@ pub fn parse<F: FromStr>(text: &str, path: &Path) -> Result<Config<F>, ConfigErr
         output,
         exports,
         schema_change,
+        compatibility,
         memory,
         timeouts,
         queries,
@@ -546,7 +551,7 @@ fn yaml_message(error: &serde_saphyr::Error) -> String {
 #[cfg(test)]
 mod tests {
     use lake_extractor::TimeLimit;
-    use lake_storage::MemorySize;
+    use lake_storage::{Compatibility, MemorySize};
 
     use super::*;
 
@@ -619,6 +624,18 @@ mod tests {
             let error = parsed::<String>(&format!("lake: x\nmemory: {memory}")).err();
             assert_eq!(error, Some(format!("etc/lake.yaml:2:9: {wanted}")));
         }
+    }
+
+    #[test]
+    fn parquet_is_for_new_readers_or_for_all() {
+        let compatibility = |text: &str| parsed::<String>(&format!("lake: x{text}")).map(|config| config.compatibility);
+        assert_eq!(compatibility(""), Ok(Compatibility::New));
+        assert_eq!(
+            compatibility("\nparquet: {compatibility: wide}"),
+            Ok(Compatibility::Wide)
+        );
+        let wanted = "etc/lake.yaml:2:26: \"old\" is no kind of compatibility: write wide or new";
+        assert_eq!(compatibility("\nparquet: {compatibility: old}"), Err(wanted.into()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! all is hashed for nothing, and what follows is written plain. `lake-bench encodings` prints figures.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use ahash::RandomState;
 use arrow::array::{Array, ArrayRef, AsArray as _};
@@ -14,16 +15,52 @@ use parquet::schema::types::ColumnPath;
 
 /// Values of a column that are looked at.
 const SAMPLE_VALUES: usize = 4096;
-/// Numbers get a dictionary if each comes this often: delta encoding takes as little room for others.
-const NUMBER_REPEATS: usize = 16;
-/// Text gets one sooner, since it is longer.
-const TEXT_REPEATS: usize = 2;
+/// Numbers that can be held as differences get a dictionary if each comes this often: others take as little room.
+const DELTA_REPEATS: usize = 16;
+/// Values that would else be held as they are get one sooner.
+const PLAIN_REPEATS: usize = 2;
 /// Values of this size are held as they are: encoding them any further takes another copy of each.
 const LARGE_BYTES_MIN: usize = 64 << 10;
+
+/// Which readers the lake's Parquet files are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compatibility {
+    /// Those that know numbers as differences: written faster, and smaller.
+    #[default]
+    New,
+    /// All: plain values and dictionaries.
+    Wide,
+}
+
+impl FromStr for Compatibility {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "new" => Ok(Self::New),
+            "wide" => Ok(Self::Wide),
+            _ => Err(format!("{text:?} is no kind of compatibility: write wide or new")),
+        }
+    }
+}
+
+impl Compatibility {
+    /// What a column is held as that gets no dictionary, and how often values come in one that gets one.
+    ///
+    /// Text never has its lengths as differences (DELTA_LENGTH_BYTE_ARRAY), which would be smaller: Spark before
+    /// 3.5.6 and 4.0.1 reads other words then, without a sign of it (SPARK-52240).
+    fn encoding_of(self, data_type: &DataType) -> (Encoding, usize) {
+        match self {
+            Self::New if is_integer(data_type) => (Encoding::DELTA_BINARY_PACKED, DELTA_REPEATS),
+            _ => (Encoding::PLAIN, PLAIN_REPEATS),
+        }
+    }
+}
 
 /// Sets each column's encoding, and whether it has statistics, by its first values in a row group.
 pub(crate) fn set_encodings<'a>(
     mut properties: WriterPropertiesBuilder,
+    compatibility: Compatibility,
     columns: impl Iterator<Item = (&'a FieldRef, &'a ArrayRef)>,
 ) -> WriterPropertiesBuilder {
     for (field, array) in columns {
@@ -33,23 +70,17 @@ pub(crate) fn set_encodings<'a>(
             array = array.as_list::<i32>().values();
         }
         let sample = Sample::of(array);
-        let is_text = matches!(data_type, DataType::Utf8 | DataType::Binary);
         let is_large = sample.bytes / sample.values.max(1) >= LARGE_BYTES_MIN;
-        let (encoding, repeats) = if is_large {
-            (Encoding::PLAIN, TEXT_REPEATS)
-        } else if is_text {
-            (Encoding::DELTA_LENGTH_BYTE_ARRAY, TEXT_REPEATS)
-        } else if is_integer(data_type) {
-            (Encoding::DELTA_BINARY_PACKED, NUMBER_REPEATS)
-        } else {
-            (Encoding::PLAIN, TEXT_REPEATS)
+        let (encoding, repeats) = match is_large {
+            true => (Encoding::PLAIN, PLAIN_REPEATS),
+            false => compatibility.encoding_of(data_type),
         };
         properties = properties
             .set_column_encoding(path.clone(), encoding)
             .set_column_dictionary_enabled(path.clone(), sample.distinct * repeats <= sample.values);
         // Of text in no order, every page has about the same smallest and largest value, which says
         // nothing, and finding them takes as long as encoding does. Of large values they would be copies.
-        if is_large || is_text && !sample.sorted {
+        if is_large || is_text(data_type) && !sample.sorted {
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
         }
     }
@@ -65,6 +96,11 @@ pub(crate) fn leaf(field: &Field) -> (ColumnPath, &DataType) {
         data_type = item.data_type();
     }
     (path.into(), data_type)
+}
+
+/// Whether values are bytes of any length.
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::Binary)
 }
 
 /// Whether Parquet holds the type as a 32-bit or 64-bit integer.
@@ -113,17 +149,21 @@ impl Sample {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use arrow::array::{Decimal128Array, Int64Array, ListArray, RecordBatch, StringArray};
     use arrow::datatypes::Int32Type;
+    use parquet::file::metadata::ColumnChunkMetaData;
     use parquet::file::properties::WriterProperties;
 
     use super::*;
+    use crate::Memory;
+    use crate::row_groups::RowGroups;
 
-    fn encoded(batch: &RecordBatch) -> WriterProperties {
+    fn encoded(batch: &RecordBatch, compatibility: Compatibility) -> WriterProperties {
         let columns = batch.schema_ref().fields().iter().zip(batch.columns());
-        set_encodings(WriterProperties::builder(), columns).build()
+        set_encodings(WriterProperties::builder(), compatibility, columns).build()
     }
 
     #[test]
@@ -153,7 +193,7 @@ mod tests {
             ),
         ])
         .unwrap();
-        let properties = encoded(&batch);
+        let properties = encoded(&batch, Compatibility::New);
         let of = |path: &str| {
             let path = ColumnPath::from(path.split('.').map(String::from).collect::<Vec<_>>());
             let has_statistics = properties.statistics_enabled(&path) != EnabledStatistics::None;
@@ -166,10 +206,51 @@ mod tests {
         assert_eq!(of("key"), (false, Encoding::DELTA_BINARY_PACKED, true));
         assert_eq!(of("flag"), (true, Encoding::DELTA_BINARY_PACKED, true));
         assert_eq!(of("price"), (false, Encoding::DELTA_BINARY_PACKED, true));
-        assert_eq!(of("code"), (false, Encoding::DELTA_LENGTH_BYTE_ARRAY, true));
-        assert_eq!(of("name"), (false, Encoding::DELTA_LENGTH_BYTE_ARRAY, false));
-        assert_eq!(of("kind"), (true, Encoding::DELTA_LENGTH_BYTE_ARRAY, false));
+        assert_eq!(of("code"), (false, Encoding::PLAIN, true));
+        assert_eq!(of("name"), (false, Encoding::PLAIN, false));
+        assert_eq!(of("kind"), (true, Encoding::PLAIN, false));
         assert_eq!(of("list.list.item"), (true, Encoding::DELTA_BINARY_PACKED, true));
+    }
+
+    #[test]
+    fn readers_of_parquet_1_get_plain_values_and_dictionaries() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..9000));
+        let batch = RecordBatch::try_from_iter([
+            ("number", numbers.clone()),
+            (
+                "twice",
+                Arc::new(Int64Array::from_iter_values((0..9000).map(|row| row / 2))),
+            ),
+            ("text", arrow::compute::cast(&numbers, &DataType::Utf8).unwrap()),
+            (
+                "day",
+                arrow::compute::cast(
+                    &arrow::compute::cast(&numbers, &DataType::Int32).unwrap(),
+                    &DataType::Date32,
+                )
+                .unwrap(),
+            ),
+        ])
+        .unwrap();
+        let encodings = |compatibility| {
+            let properties = WriterProperties::builder();
+            let memory = Memory::default();
+            let mut file = RowGroups::new(Vec::new(), batch.schema(), properties, compatibility, &memory).unwrap();
+            file.write(&batch).unwrap();
+            let (metadata, _) = file.finish().unwrap();
+            let encodings = |column: &ColumnChunkMetaData| column.encodings().collect::<BTreeSet<_>>();
+            metadata
+                .row_group(0)
+                .columns()
+                .iter()
+                .map(encodings)
+                .collect::<Vec<_>>()
+        };
+        let plain = [Encoding::PLAIN, Encoding::RLE];
+        let dictionary = [Encoding::PLAIN, Encoding::RLE, Encoding::RLE_DICTIONARY];
+        let wide = [&plain[..], &dictionary, &plain, &plain].map(|column| column.iter().copied().collect());
+        assert_eq!(encodings(Compatibility::Wide), wide);
+        assert!(encodings(Compatibility::New)[0].contains(&Encoding::DELTA_BINARY_PACKED));
     }
 
     #[test]
@@ -177,7 +258,7 @@ mod tests {
         let pages = (1..4).map(|page| "page".repeat(page * LARGE_BYTES_MIN));
         let column: ArrayRef = Arc::new(StringArray::from_iter_values(pages));
         let batch = RecordBatch::try_from_iter([("body", column)]).unwrap();
-        let properties = encoded(&batch);
+        let properties = encoded(&batch, Compatibility::New);
         let body = ColumnPath::from("body");
         assert_eq!(properties.encoding(&body), Some(Encoding::PLAIN));
         assert_eq!(properties.statistics_enabled(&body), EnabledStatistics::None);

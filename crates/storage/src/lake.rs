@@ -8,7 +8,9 @@ use crate::disk;
 use crate::lock::{Acquired, CLEARING, FileLock};
 use crate::name::{decode_segment, encode_segment};
 use crate::other_tools::KnownLogs;
-use crate::{BatchReader, Error, Manifest, Memory, ReadGuard, Result, RunDate, RunId, SchemaChange, TableEntry};
+use crate::{
+    BatchReader, Compatibility, Error, Manifest, Memory, ReadGuard, Result, RunDate, RunId, SchemaChange, TableEntry,
+};
 
 /// How long a run waits for another that clears up after a killed one.
 const CLEARING_PATIENCE: Duration = Duration::from_secs(30);
@@ -19,6 +21,7 @@ pub struct Lake {
     root: PathBuf,
     schema_change: SchemaChange,
     memory: Memory,
+    compatibility: Compatibility,
     known_logs: KnownLogs,
 }
 
@@ -32,6 +35,7 @@ impl Lake {
             root: disk::resolve(root)?,
             schema_change: SchemaChange::default(),
             memory: Memory::default(),
+            compatibility: Compatibility::default(),
             known_logs: KnownLogs::default(),
         })
     }
@@ -39,6 +43,15 @@ impl Lake {
     /// Says what runs may change about the columns of the lake's tables, and of the target's.
     pub fn with_schema_change(self, schema_change: SchemaChange) -> Self {
         Self { schema_change, ..self }
+    }
+
+    /// Says which readers the Parquet files are for that are written from now on.
+    pub fn with_compatibility(self, compatibility: Compatibility) -> Self {
+        Self { compatibility, ..self }
+    }
+
+    pub(crate) fn compatibility(&self) -> Compatibility {
+        self.compatibility
     }
 
     /// Says how much memory whoever reads and writes the lake may take.

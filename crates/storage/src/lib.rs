@@ -56,6 +56,7 @@ mod stored_file;
 pub use audit::{Audit, AuditReport, Finding};
 pub use bad_rows::BadRowsFile;
 pub use date::RunDate;
+pub use encoding::Compatibility;
 pub use error::{Error, RefusedColumn, Result};
 pub use evolution::{ColumnChange, SchemaChange, common_type};
 pub use lake::Lake;

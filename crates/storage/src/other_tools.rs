@@ -348,7 +348,7 @@ impl DayWriter {
                 &StoredFile::of_other_tool(path, origin)?,
                 &to,
                 &schema,
-                self.memory(),
+                &self.lake,
             )?);
         }
         written.retain(|file| file.rows > 0);

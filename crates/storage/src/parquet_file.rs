@@ -15,7 +15,7 @@ use crate::disk::{self, io};
 use crate::encoding::leaf;
 use crate::memory::Alone;
 use crate::row_groups::{self, RowGroups};
-use crate::{CheckedFile, Error, Footer, Memory, Result, StoredFile};
+use crate::{CheckedFile, Compatibility, Error, Footer, Memory, Result, StoredFile};
 
 /// For what is written by others in these properties: `RowGroups` has a bound of its own.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
@@ -63,13 +63,14 @@ impl FileWriter {
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Parquet`], naming the file.
-    pub fn create(path: &Path, schema: &SchemaRef, memory: &Memory) -> Result<Self> {
+    pub fn create(path: &Path, schema: &SchemaRef, compatibility: Compatibility, memory: &Memory) -> Result<Self> {
         if let Some(parent) = path.parent() {
             disk::create_dir_all(parent)?;
         }
         let file = disk::create(path)?;
-        let writer =
-            RowGroups::new(file, schema.clone(), base_properties(schema), memory).map_err(parquet_error(path))?;
+        let properties = base_properties(schema);
+        let writer = RowGroups::new(file, schema.clone(), properties, compatibility, memory);
+        let writer = writer.map_err(parquet_error(path))?;
         Ok(Self {
             path: path.into(),
             writer,
@@ -275,7 +276,7 @@ mod tests {
         ];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");
-        let mut writer = FileWriter::create(&path, &schema, &Memory::default()).unwrap();
+        let mut writer = FileWriter::create(&path, &schema, Compatibility::New, &Memory::default()).unwrap();
         writer.write(&RecordBatch::try_new(schema, columns).unwrap()).unwrap();
         writer.finish().unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
@@ -292,7 +293,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");
-        let mut writer = FileWriter::create(&path, &batch.schema(), &memory).unwrap();
+        let mut writer = FileWriter::create(&path, &batch.schema(), Compatibility::New, &memory).unwrap();
         for _ in 0..15 {
             writer.write(&batch).unwrap();
         }

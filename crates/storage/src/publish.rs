@@ -146,7 +146,7 @@ impl DayWriter {
     pub fn file(&self, table: &str, schema: &SchemaRef, part: usize) -> Result<FileWriter> {
         let name = format!("part-{part:05}-{}.parquet", self.run);
         let path = self.staging.join(encode_segment(table)?).join(name);
-        FileWriter::create(&path, schema, self.memory())
+        FileWriter::create(&path, schema, self.lake.compatibility(), self.memory())
     }
 
     /// Makes the tables visible as the source's day, all at once, and returns the day's manifest.

@@ -25,7 +25,7 @@ use crate::name::encode_segment;
 use crate::publish::some_at_once;
 use crate::schema::EXTRACT_DATE;
 use crate::{
-    BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, Memory, RESULTS, Result, RunDate, StoredFile,
+    BatchReader, ColumnChange, DataFile, DayWriter, Error, FileWriter, Lake, RESULTS, Result, RunDate, StoredFile,
     TableEntry, TableWrite, WrittenFile, commit, schema, server_text,
 };
 
@@ -223,7 +223,7 @@ impl DayWriter {
         let mut written = Vec::with_capacity(entry.files.len());
         for (place, file) in self.lake.files(&self.source, table, entry)?.iter().enumerate() {
             let to = staging.join(format!("part-{place:05}-{}.parquet", self.run));
-            written.push(rewrite(file, &to, &schema, self.lake.memory())?);
+            written.push(rewrite(file, &to, &schema, &self.lake)?);
         }
         let rows = written.iter().map(|file| file.rows).sum();
         if rows != entry.rows {
@@ -249,7 +249,7 @@ impl DayWriter {
         for file in &mut table.files {
             let name = file.path.file_name().unwrap_or_default();
             let to = file.path.with_file_name("retyped").join(name);
-            *file = rewrite(&file.stored(), &to, &schema, self.lake.memory())?;
+            *file = rewrite(&file.stored(), &to, &schema, &self.lake)?;
         }
         table.schema = schema;
         Ok(())
@@ -303,9 +303,9 @@ fn on_days(error: Error, days: &[RunDate]) -> Error {
 }
 
 /// Writes a file's rows anew, in their order, with the columns' types of `schema`.
-pub(crate) fn rewrite(from: &StoredFile, to: &Path, schema: &SchemaRef, memory: &Memory) -> Result<WrittenFile> {
-    let mut writer = FileWriter::create(to, schema, memory)?;
-    for batch in BatchReader::new(vec![from.clone()], memory) {
+pub(crate) fn rewrite(from: &StoredFile, to: &Path, schema: &SchemaRef, lake: &Lake) -> Result<WrittenFile> {
+    let mut writer = FileWriter::create(to, schema, lake.compatibility(), lake.memory())?;
+    for batch in BatchReader::new(vec![from.clone()], lake.memory()) {
         let batch = cast(&batch?, schema).map_err(|(field, source)| Error::Retype {
             column: field.name().clone(),
             data_type: schema::delta_type_name(field.data_type()),

@@ -19,10 +19,10 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{WriterPropertiesBuilder, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
 
-use crate::Memory;
 use crate::encoding::set_encodings;
 use crate::hash::HashingWriter;
 use crate::stored_file::{Footer, MAGIC, chunk_hashes};
+use crate::{Compatibility, Memory};
 
 /// A row group has no more rows than this, so that readers can skip within files of narrow tables.
 const ROWS_MAX: usize = 1 << 20;
@@ -43,6 +43,7 @@ pub(crate) struct RowGroups<W: Write + Send> {
     chunk_end: u64,
     chunk_ends: Sender<u64>,
     properties: WriterPropertiesBuilder,
+    compatibility: Compatibility,
     /// The batches that are not encoded yet, for each column.
     columns: Vec<Vec<ArrayRef>>,
     columns_bytes: usize,
@@ -60,7 +61,13 @@ pub(crate) struct RowGroups<W: Write + Send> {
 
 impl<W: Write + Send> RowGroups<W> {
     /// Row groups are closed by the batch with which their values reach the bytes that there is memory for.
-    pub(crate) fn new(out: W, schema: SchemaRef, properties: WriterPropertiesBuilder, memory: &Memory) -> Result<Self> {
+    pub(crate) fn new(
+        out: W,
+        schema: SchemaRef,
+        properties: WriterPropertiesBuilder,
+        compatibility: Compatibility,
+        memory: &Memory,
+    ) -> Result<Self> {
         let columns = schema.fields().len();
         let bytes_max = memory.row_group_bytes();
         let built = properties.clone().build();
@@ -82,6 +89,7 @@ impl<W: Write + Send> RowGroups<W> {
             chunk_end,
             chunk_ends,
             properties,
+            compatibility,
             rows: 0,
             bytes: 0,
             bytes_max,
@@ -131,6 +139,7 @@ impl<W: Write + Send> RowGroups<W> {
             let columns = fields.iter().zip(&self.columns);
             properties = set_encodings(
                 properties,
+                self.compatibility,
                 columns.filter_map(|(field, arrays)| Some((field, arrays.first()?))),
             );
         }
@@ -242,7 +251,7 @@ mod tests {
         let written = |workers, at_a_time| {
             let memory = Memory::new(MemorySize::DEFAULT, workers);
             let properties = WriterProperties::builder().set_data_page_size_limit(200 << 10);
-            let mut file = RowGroups::new(Vec::new(), schema.clone(), properties, &memory).unwrap();
+            let mut file = RowGroups::new(Vec::new(), schema.clone(), properties, Compatibility::New, &memory).unwrap();
             for batch in &batches {
                 file.write(batch).unwrap();
             }
