@@ -53,6 +53,7 @@ mod plan;
 mod report;
 mod request;
 mod selection;
+mod sequences;
 mod staging;
 mod statements;
 mod strangers;

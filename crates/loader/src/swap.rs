@@ -1,14 +1,14 @@
 //! The end of the load's transaction, which puts all tables in place.
 //!
 //! It locks the target's tables in the order of their names, against whoever alters them; empties
-//! and fills them in the order of their foreign keys; goes on with their sequences, the note of
-//! the day and the end of the staging tables; and looks whether all of it has come out as the lake has
-//! it (`outcome`), so that one commit makes all of it true.
+//! and fills them in the order of their foreign keys; goes on with the note of the day and the end of the
+//! staging tables; and looks whether all of it has come out as the lake has it (`outcome`), so that one
+//! commit makes all of it true. The sequences come last, since no rollback undoes them.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use lake_postgres::{Connection, Error as PgError, quote_identifier, quote_literal, under_role_path};
+use lake_postgres::{Connection, Error as PgError, quote_identifier, under_role_path};
 use lake_storage::Lake;
 use tokio_postgres::error::SqlState;
 
@@ -21,8 +21,8 @@ use crate::order::{Group, Order};
 use crate::outcome::{self, Done, Outcome};
 use crate::plan::TablePlan;
 use crate::staging::{self, Staging, Substitutes};
-use crate::statements::{Filled, create_table, delete_all, insert, insert_all, inserted_columns, renamed};
-use crate::{Error, LoadRequest, Mismatch, Result, TargetTable, Triggers, loads, strangers};
+use crate::statements::{Filled, create_table, delete_all, insert, insert_all, renamed};
+use crate::{Error, LoadRequest, Mismatch, Result, TargetTable, Triggers, loads, sequences, strangers};
 
 const ALTERATION: &str = "the alteration of its columns";
 
@@ -82,9 +82,6 @@ impl Swap<'_> {
         connection.as_role(self.alter(connection)).await?;
         let before = outcome::counts(connection, &self.names(true)).await?;
         let (elapsed, done) = connection.as_role(self.replace(connection, &order, &triggers)).await?;
-        for (plan, existing) in self.plans.iter().zip(self.existing) {
-            self.advance_sequences(connection, plan, existing.as_ref()).await?;
-        }
         // Deferred constraints and triggers speak up here. A trigger with work to come can't be altered.
         connection
             .execute_watched(
@@ -112,8 +109,9 @@ impl Swap<'_> {
             of_staging: &of_staging,
             existed: &existed,
         };
-        // The last thing: whatever else could act has acted.
+        // The last thing that can refuse: whatever else could act has acted.
         outcome.check(connection).await?;
+        sequences::advance(connection, self.plans, self.existing).await?;
         Ok(elapsed)
     }
 
@@ -307,43 +305,6 @@ impl Swap<'_> {
         }
         Ok(())
     }
-
-    /// Sequences of the target's columns go on after the largest value. They are the only thing that
-    /// a rollback would not undo; a number skipped does no harm.
-    async fn advance_sequences(
-        &self,
-        connection: &Connection,
-        plan: &TablePlan,
-        existing: Option<&Existing>,
-    ) -> Result<()> {
-        let Some(existing) = existing else { return Ok(()) };
-        let target = &plan.target;
-        for (_, name) in inserted_columns(plan, Some(existing)) {
-            if !existing
-                .column(name)
-                .is_some_and(|column| column.has_default || column.identity)
-            {
-                continue;
-            }
-            let row = connection
-                .query_one("select pg_get_serial_sequence($1, $2)", &[&target.quoted(), &name])
-                .await
-                .map_err(swap_error(target, "the look for sequences"))?;
-            let Some(sequence) = row.get::<_, Option<String>>(0) else {
-                continue;
-            };
-            let sql = format!(
-                "select setval(s.seqrelid, m.value) \
-                 from pg_sequence s, (select max({})::bigint as value from {}) m \
-                 where s.seqrelid = {}::regclass and s.seqincrement > 0 and m.value between s.seqmin and s.seqmax",
-                quote_identifier(name),
-                existing.itself(target),
-                quote_literal(&sequence)
-            );
-            execute(connection, target, "the advance of its sequence", &sql).await?;
-        }
-        Ok(())
-    }
 }
 
 async fn execute(connection: &Connection, target: &TargetTable, action: &'static str, sql: &str) -> Result<u64> {
@@ -351,7 +312,7 @@ async fn execute(connection: &Connection, target: &TargetTable, action: &'static
 }
 
 /// Waits for a statement that may have to wait for others, who have rows of the table in hand.
-async fn watched<T>(
+pub(crate) async fn watched<T>(
     connection: &Connection,
     target: &TargetTable,
     action: &'static str,

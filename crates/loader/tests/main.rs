@@ -16,6 +16,7 @@ mod partitions;
 mod readers;
 mod search_path;
 mod selection;
+mod sequences;
 mod strangers;
 mod survival;
 mod text_types;

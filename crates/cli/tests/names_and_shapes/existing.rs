@@ -133,3 +133,41 @@ fn a_column_that_has_another_name_in_the_lake_is_named_back() {
         "{verified}"
     );
 }
+
+#[test]
+fn sequences_that_stay_behind_are_told() {
+    let mut workshop = Workshop::with(CONFIG, "create table t (id int, label text, round int, late int)");
+    workshop
+        .source
+        .execute("insert into t select g, 'A' || g, g, g from generate_series(1, 9) g");
+    let role = workshop.target.query("select current_database() || '_loader'");
+    workshop.target.execute(&format!(
+        "create role {role} login; grant create, usage on schema public to {role};
+         create sequence label; create sequence round maxvalue 20 cycle; create schema apart; create sequence apart.hidden; \
+         create table t (id serial, label text default 'A' || nextval('label'), round int default nextval('round'), \
+            late int default nextval('apart.hidden')); \
+         grant all on t to {role}; grant select on all sequences in schema public to {role}"
+    ));
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    let url = workshop.target.url.replace("//postgres:", &format!("//{role}:"));
+    workshop.set("TARGET_URL", &url);
+    let told = workshop.lake(&format!("load --date {DAY}")).done();
+    for part in [
+        "public.t, column id: rows have the next numbers of the sequence public.t_id_seq",
+        &format!("`grant update on sequence public.t_id_seq to {role}` and load again"),
+        "column label: its values can't be compared with the sequence public.label, from which it draws as ('A'::text || nextval(",
+        "column round: a row has the next number of the sequence public.round, which stays as it is",
+        "column late: the role may not read the sequence apart.hidden",
+    ] {
+        assert!(told.stderr.contains(part), "{part} in {told}");
+    }
+    // With the rights, and the numbers once drawn, there is nothing left to say but what can't be compared.
+    workshop.target.execute(&format!(
+        "grant usage on schema apart to {role}; grant select, update on apart.hidden, t_id_seq to {role}; \
+         select nextval('round') from generate_series(1, 10)"
+    ));
+    let told = workshop.lake(&format!("load --date {DAY}")).done();
+    assert_eq!(told.stderr.matches("sequence").count(), 1, "{told}");
+    let next = "select concat_ws(' ', nextval('t_id_seq'), nextval('apart.hidden'))";
+    assert_eq!(workshop.target.query(next), "10 10");
+}
