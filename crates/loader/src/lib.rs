@@ -42,6 +42,7 @@ mod error;
 mod evolve;
 mod existing;
 mod foreign_keys;
+mod key_index;
 mod load;
 mod loads;
 mod lock;

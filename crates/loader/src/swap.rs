@@ -16,6 +16,7 @@ use crate::acting::{self, Trigger};
 use crate::evolve::{self, Alterations};
 use crate::existing::{self, Existing};
 use crate::foreign_keys;
+use crate::key_index::{self, Missing};
 use crate::loads::Notes;
 use crate::order::{Group, Order};
 use crate::outcome::{self, Done, Outcome};
@@ -55,7 +56,8 @@ impl Swap<'_> {
             .await
             .map_err(query("defer the target's constraints"))?;
         let triggers = self.present_triggers(connection).await?;
-        self.lock(connection, &triggers).await?;
+        let unindexed = key_index::find(connection, self.existing).await?;
+        self.lock(connection, &triggers, &unindexed).await?;
         acting::refuse_rules(connection, &self.names(false)).await?;
         let triggers = self.present_triggers(connection).await?;
         let (switch_off, switch_back) = match self.triggers {
@@ -80,6 +82,7 @@ impl Swap<'_> {
             .map_err(query("create the target schema"))?;
 
         connection.as_role(self.alter(connection)).await?;
+        connection.as_role(key_index::create(connection, &unindexed)).await?;
         let before = outcome::counts(connection, &self.names(true)).await?;
         let (elapsed, done) = connection.as_role(self.replace(connection, &order, &triggers)).await?;
         // Deferred constraints and triggers speak up here. A trigger with work to come can't be altered.
@@ -139,31 +142,34 @@ impl Swap<'_> {
 
     /// Keeps others from altering the tables, and makes sure that nobody has since the plan. Where triggers
     /// are, also from writing into them: rows of others would look like theirs, and nobody but us may run
-    /// into triggers that are off. So too where a table is taken over: it stays as empty as it was.
-    async fn lock(&self, connection: &Connection, triggers: &[Trigger]) -> Result<()> {
+    /// into triggers that are off. So too where a table is taken over, which stays as empty as it was, and where one
+    /// gets an index.
+    async fn lock(&self, connection: &Connection, triggers: &[Trigger], unindexed: &[Missing]) -> Result<()> {
         let targets: Vec<&TargetTable> = self.plans.iter().map(|plan| &plan.target).collect();
         let is_stranger = |(target, existing): (&&TargetTable, &Option<Existing>)| {
             existing.is_some() && strangers::is_stranger(target, self.notes, &self.request.sources)
         };
         let any_stranger = targets.iter().zip(self.existing).any(is_stranger);
-        let mode = match any_stranger || triggers.iter().any(Trigger::acts) {
-            true => "share row exclusive",
-            false => "row exclusive",
-        };
-        let mut tables: Vec<(&TargetTable, String)> = self
+        let alone = any_stranger || triggers.iter().any(Trigger::acts);
+        let mut locks: Vec<(&TargetTable, String)> = self
             .plans
             .iter()
             .zip(self.existing)
-            .filter_map(|(plan, existing)| Some((&plan.target, existing.as_ref()?.itself(&plan.target))))
+            .filter_map(|(plan, existing)| {
+                let existing = existing.as_ref()?;
+                let mode = match alone || unindexed.iter().any(|missing| missing.is_created_in(existing)) {
+                    true => "share row exclusive",
+                    false => "row exclusive",
+                };
+                let table = existing.itself(&plan.target);
+                Some((&plan.target, format!("lock table {table} in {mode} mode;")))
+            })
             .collect();
-        tables.sort();
-        if !tables.is_empty() {
-            let names: Vec<String> = tables.into_iter().map(|(_, name)| name).collect();
+        locks.sort();
+        if !locks.is_empty() {
+            let statements: String = locks.into_iter().map(|(_, lock)| lock).collect();
             connection
-                .execute_watched(
-                    &format!("lock table {} in {mode} mode", names.join(", ")),
-                    "lock the target's tables",
-                )
+                .execute_watched(&statements, "lock the target's tables")
                 .await?;
         }
         if any_stranger {

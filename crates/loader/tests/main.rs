@@ -9,6 +9,7 @@ mod failures;
 mod first_load;
 mod fixture;
 mod foreign_keys;
+mod key_index;
 mod name_back;
 mod one_load;
 mod origin;

@@ -171,3 +171,51 @@ fn sequences_that_stay_behind_are_told() {
     let next = "select concat_ws(' ', nextval('t_id_seq'), nextval('apart.hidden'))";
     assert_eq!(workshop.target.query(next), "10 10");
 }
+
+#[test]
+fn indexes_that_foreign_keys_lack_are_told() {
+    const TABLES: &str =
+        "create table customers (id int primary key, name text); create table orders (customer int, note text)";
+    let mut workshop = Workshop::with(CONFIG, TABLES);
+    workshop.source.execute(
+        "insert into customers select g, repeat('x', 90) from generate_series(1, 3000) g;
+         insert into orders select g, repeat('x', 90) from generate_series(1, 3000) g",
+    );
+    let role = workshop.target.query("select current_database() || '_loader'");
+    workshop.target.execute(&format!(
+        "{TABLES}; alter table orders add foreign key (customer) references customers;
+         create table \"Remarks\" (customer int references customers);
+         create role {role} login; grant create, usage on schema public to {role}; grant all on orders, customers to {role}"
+    ));
+    workshop.lake(&format!("extract --date {DAY}")).done();
+    workshop.lake(&format!("load --date {DAY}")).done();
+    workshop.target.execute(
+        "insert into \"Remarks\" select g from generate_series(1, 3000) g; analyze \"Remarks\"; alter table orders add mine text",
+    );
+    let url = workshop.target.url.clone();
+    workshop.set("TARGET_URL", &url.replace("//postgres:", &format!("//{role}:")));
+    workshop
+        .target
+        .execute(&format!("grant select, insert, update on _lake_loads to {role}"));
+    let told = workshop.lake(&format!("load --date {DAY}")).done();
+    for part in [
+        "public.orders refers to public.customers by columns without an index, so that all of it is read for each row",
+        "replaced there: `create index on public.orders (customer)` in the target lets loads take less time",
+        "public.\"Remarks\" refers to public.customers",
+        "`create index on public.\"Remarks\" (customer)` in the target",
+    ] {
+        assert!(told.stderr.contains(part), "{part} in {told}");
+    }
+    // Its owner creates it in a table of the load, and leaves other tables alone.
+    workshop.set("TARGET_URL", &url);
+    let told = workshop.lake(&format!("load --date {DAY}")).done();
+    assert!(
+        told.stderr
+            .contains("the load has done `create index on public.orders (customer)`"),
+        "{told}"
+    );
+    let indexes = "select string_agg(indexname, ' ' order by 1) from pg_indexes where indexname ~ 'customer_'";
+    assert_eq!(workshop.target.query(indexes), "orders_customer_idx");
+    let told = workshop.lake(&format!("load --date {DAY}")).done();
+    assert_eq!(told.stderr.matches("create index").count(), 1, "{told}");
+}
