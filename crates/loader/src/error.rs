@@ -4,7 +4,7 @@ use std::fmt;
 
 use lake_storage::SqlName;
 
-use crate::{Holder, Mismatch, Stranger, TargetTable};
+use crate::{Holder, InTheWay, Mismatch, Stranger, TargetTable};
 
 /// A failure of a load: which table and column, with the cause in `source`.
 ///
@@ -138,6 +138,39 @@ pub enum Error {
         /// Every such table.
         tables: Vec<TableDifference>,
     },
+    /// Columns that have to get another type, which something that uses them keeps from it.
+    #[error(
+        "columns of the target have to get other types to hold the lake's values, and what uses them is in the way: do away \
+         with it, load, and create it again{}",
+        lines(found)
+    )]
+    InTheWay {
+        /// Everything that is.
+        found: Vec<InTheWay>,
+    },
+    /// What the role may not do.
+    #[error(
+        "the role {} may not do in the target what the load does: let the owners run{}",
+        SqlName(role),
+        lines(statements)
+    )]
+    Rights {
+        /// The role of the target's URL.
+        role: String,
+        /// The statements that allow it.
+        statements: Vec<String>,
+    },
+    /// Labels of an enum that could not be added.
+    #[error(
+        "rows of the day have labels that the target's enums lack, and the load can't add them ({reason}): run there{}",
+        lines(statements)
+    )]
+    Labels {
+        /// Why not.
+        reason: String,
+        /// The statements that add them.
+        statements: Vec<String>,
+    },
     /// What has the names of tables in the target are no tables.
     #[error(
         "not everything that has a table's name in the target is a table: drop or rename it there, or choose another \
@@ -193,7 +226,10 @@ pub enum Error {
         holder: Holder,
     },
     /// The rows of a table could not be brought into staging.
-    #[error("{table}: its rows can't be copied to the target; nothing was changed there")]
+    #[error(
+        "{table}: its rows can't be copied to the target; nothing was changed there{}",
+        crate::refusal::of_copy(source)
+    )]
     Copy {
         /// The table, with its source.
         table: String,
@@ -275,7 +311,7 @@ pub enum Error {
         /// What was tried.
         action: &'static str,
         /// What helps; empty, or begins with a separator.
-        hint: &'static str,
+        hint: String,
         /// The server's answer.
         source: tokio_postgres::Error,
     },

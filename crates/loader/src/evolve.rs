@@ -14,7 +14,7 @@ use crate::declared_type::{common, holds, is_text, is_wider};
 use crate::existing::Existing;
 use crate::loads::{Note, Notes};
 use crate::plan::TablePlan;
-use crate::{ColumnDifference, Error, Result, TableDifference};
+use crate::{ColumnDifference, Error, Result, TableDifference, in_the_way, rights};
 
 /// The alterations of a target's table, as `alter table` writes them.
 pub(crate) type Alterations = Vec<String>;
@@ -61,7 +61,7 @@ pub(crate) async fn replace_missing_types(connection: &Connection, plans: &mut [
 ///
 /// # Errors
 /// [`Error::Columns`] with every difference, where nothing may change; [`Error::Unfit`] with those that
-/// are more than a load may mend.
+/// are more than a load may mend; [`Error::Rights`], [`Error::InTheWay`].
 pub(crate) async fn evolve(
     connection: &Connection,
     plans: &mut [TablePlan],
@@ -107,6 +107,12 @@ pub(crate) async fn evolve(
     if !refused.is_empty() {
         return Err(Error::Unfit { tables: refused });
     }
+    let altered = differences
+        .iter()
+        .zip(existing)
+        .filter(|(table, _)| !table.columns.is_empty());
+    rights::check_owner(connection, altered.filter_map(|(_, existing)| existing.as_ref())).await?;
+    in_the_way::refuse(connection, existing, &differences).await?;
     for (plan, existing) in plans.iter().zip(existing) {
         announce_text(plan, existing.as_ref());
     }

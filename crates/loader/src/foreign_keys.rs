@@ -3,12 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use lake_postgres::Connection;
-use lake_storage::SqlName;
 
 use crate::existing::Existing;
 use crate::order::{Order, closed};
 use crate::plan::TablePlan;
-use crate::{Error, Result};
+use crate::{Error, Result, TargetTable};
 
 /// The partitions of a table belong to it: what refers to one of them, or one of them refers to,
 /// is the table's own affair.
@@ -19,7 +18,7 @@ const REFERENCES: &str = "\
         select c.oid, part.loaded from part join pg_inherits i on i.inhparent = part.oid \
             join pg_class c on c.oid = i.inhrelid and c.relispartition) \
     select k.conname::text, k.confdeltype::text, k.condeferrable, n.nspname::text, c.relname::text, \
-        child.loaded, parent.loaded \
+        child.loaded, parent.loaded, pg_get_constraintdef(k.oid) \
     from pg_constraint k \
     join part parent on parent.oid = k.confrelid left join part child on child.oid = k.conrelid \
     join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace \
@@ -29,14 +28,28 @@ const REFERENCES: &str = "\
 /// A foreign key that refers to a table of the load, or to a partition of one.
 #[derive(Debug)]
 pub(crate) struct ForeignKey {
-    constraint: String,
-    /// The referencing table, as SQL writes it.
-    referencing: String,
+    pub(crate) constraint: String,
+    /// The referencing table.
+    pub(crate) table: TargetTable,
     /// Its place among the plans, or its root's; none if it is not loaded.
-    child: Option<usize>,
+    pub(crate) child: Option<usize>,
     parent: usize,
     on_delete: OnDelete,
     deferrable: bool,
+    /// As the server prints it.
+    definition: String,
+}
+
+impl ForeignKey {
+    /// Whether a row that is referred to may not go, whatever comes afterwards.
+    pub(crate) fn restricts(&self) -> bool {
+        self.on_delete == OnDelete::Restrict
+    }
+
+    /// Its definition as one that is checked when a statement ends.
+    pub(crate) fn without_action(&self) -> String {
+        self.definition.replace(" ON DELETE RESTRICT", "")
+    }
 }
 
 /// What becomes of the referencing rows when a row is deleted.
@@ -86,11 +99,15 @@ pub(crate) async fn read(connection: &Connection, existing: &[Option<Existing>])
         .filter_map(|row| {
             Some(ForeignKey {
                 constraint: row.get(0),
-                referencing: format!("{}.{}", SqlName(row.get(3)), SqlName(row.get(4))),
+                table: TargetTable {
+                    schema: row.get(3),
+                    name: row.get(4),
+                },
                 child: place(row.get(5)),
                 parent: place(row.get(6))?,
                 on_delete: OnDelete::of(row.get(1)),
                 deferrable: row.get(2),
+                definition: row.get(7),
             })
         })
         .collect())
@@ -115,7 +132,7 @@ pub(crate) fn order(plans: &[TablePlan], keys: &[ForeignKey]) -> Result<Order> {
         if let (Some(effect), true) = (key.on_delete.effect(), stays) {
             return Err(Error::ForeignKey {
                 target: plans[key.parent].target.clone(),
-                referencing: key.referencing.clone(),
+                referencing: key.table.to_string(),
                 constraint: key.constraint.clone(),
                 effect,
             });

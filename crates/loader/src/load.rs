@@ -16,7 +16,7 @@ use crate::staging::{self, Staging, Substitutes};
 use crate::swap::Swap;
 use crate::{
     Error, LoadReport, LoadRequest, LoadedTable, Progress, Result, Target, TargetTable, Triggers, acting, copy, evolve,
-    existing, foreign_keys, loads, lock, name_back, origin, plan, strangers,
+    existing, foreign_keys, labels, loads, lock, name_back, origin, plan, rights, strangers,
 };
 
 /// Below this many rows and bytes, a further connection costs more than it saves.
@@ -107,9 +107,12 @@ async fn in_transaction(
     let targets: Vec<&TargetTable> = plans.iter().map(|plan| &plan.target).collect();
     let existing = existing::find(connection, &targets).await?;
     existing::refuse_parts(connection, &targets, &existing).await?;
+    let missing_rights = rights::find(connection, schemas, &existing).await?;
+    missing_rights.refuse_blind()?;
     let notes = loads::read(connection, schemas).await?;
     let strangers = strangers::find(connection, &targets, &existing, &notes, &request.sources).await?;
     strangers::refuse(&strangers, request)?;
+    missing_rights.refuse()?;
     name_back::name_back(plans, &existing, &notes, &target.schema);
     let names: Vec<String> = plans.iter().map(|plan| plan.target.quoted()).collect();
     acting::refuse_rules(connection, &names).await?;
@@ -243,6 +246,8 @@ impl Load<'_> {
             }
         }
 
+        let name = self.request.application_name();
+        labels::add_missing(connection, self.target, &name, self.plans, &stagings).await?;
         let swap = Swap {
             lake: self.lake,
             triggers: self.target.triggers,

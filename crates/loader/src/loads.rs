@@ -7,7 +7,7 @@ use lake_postgres::{Connection, quote_literal, under_role_path};
 
 use crate::existing::Existing;
 use crate::plan::TablePlan;
-use crate::swap::swap_error;
+use crate::refusal::refused;
 use crate::{Error, LoadRequest, Result, TargetTable};
 
 /// A row a table, written in the transaction that puts the table in place.
@@ -152,18 +152,24 @@ pub(crate) async fn note(
     );
     const NOTE: &str = "the note of the day";
     let created = connection.batch_execute(&under_role_path(&create)).await;
-    created.map_err(swap_error(&loads, NOTE))?;
+    created.map_err(|source| refused(&loads, NOTE, source))?;
     let has_columns =
         "select exists (select from pg_attribute where attrelid = to_regclass($1) and attname = 'columns')";
     let has_columns = connection.query_one(has_columns, &[&name]).await;
-    if !has_columns.map_err(swap_error(&loads, NOTE))?.get::<_, bool>(0) {
+    if !has_columns
+        .map_err(|source| refused(&loads, NOTE, source))?
+        .get::<_, bool>(0)
+    {
         // Of an earlier version. Only then: it keeps the table's readers out, and is its owner's alone.
         let add = under_role_path(&format!("alter table {name} add column columns jsonb"));
-        connection.batch_execute(&add).await.map_err(swap_error(&loads, NOTE))?;
+        connection
+            .batch_execute(&add)
+            .await
+            .map_err(|source| refused(&loads, NOTE, source))?;
     }
     let noted = async {
         let noted = connection.execute(&insert, &[]).await;
-        noted.map_err(swap_error(&loads, NOTE))
+        noted.map_err(|source| refused(&loads, NOTE, source))
     };
     let noted = connection.as_role(noted).await?;
     if noted != rows.len() as u64 {

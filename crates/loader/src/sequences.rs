@@ -25,7 +25,8 @@ const DRAWN_MAX: u32 = 1000;
 /// draw, or the values are no numbers, they can't be compared with the sequence.
 const FIND: &str = r"
     with inserted as (
-        select w.place, w.name, a.attrelid, a.attnum, d.oid as default_oid, pg_get_expr(d.adbin, d.adrelid) as expression,
+        select w.place, w.name, has_column_privilege(w.oid, w.name, 'select') as shown, a.attrelid, a.attnum,
+            d.oid as default_oid, pg_get_expr(d.adbin, d.adrelid) as expression,
             (with recursive below(oid) as (
                 select a.atttypid
                 union all
@@ -36,22 +37,22 @@ const FIND: &str = r"
         cross join lateral (select w.oid union select relid::oid from pg_partition_tree(w.oid)) part(oid)
         join pg_attribute a on a.attrelid = part.oid and a.attname = w.name and not a.attisdropped
         left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum),
-    drawn(place, name, numeric, expression, sequence) as (
-        select place, name, numeric, expression, refobjid from inserted
+    drawn(place, name, shown, numeric, expression, sequence) as (
+        select place, name, shown, numeric, expression, refobjid from inserted
         join pg_depend on classid = 'pg_attrdef'::regclass and objid = default_oid and refclassid = 'pg_class'::regclass
         union all
-        select place, name, numeric, expression,
+        select place, name, shown, numeric, expression,
             (select to_regclass(prefix || late[1])::oid from unnest($4::text[]) with ordinality as path(prefix, nth)
              where to_regclass(prefix || late[1]) is not null order by nth limit 1)
         from inserted, regexp_match(expression, $late$nextval\(\('((?:[^']|'')+)'::text$late$) late
         union all
-        select place, name, numeric, null, objid from inserted
+        select place, name, shown, numeric, null, objid from inserted
         join pg_depend on classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass
             and refobjid = attrelid and refobjsubid = attnum and deptype in ('a', 'i'))
     select distinct on (place, name, seqrelid) place, name, seqrelid, nspname::text, relname::text,
         seqincrement, seqmin, seqmax, seqcycle, expression, current_user::text,
         has_schema_privilege(n.oid, 'usage') and has_sequence_privilege(seqrelid, 'select'),
-        has_sequence_privilege(seqrelid, 'update'),
+        has_sequence_privilege(seqrelid, 'update'), shown,
         numeric and (expression is null or expression ~
             $drawn$^\(?nextval\(\(?'([^']|'')+'::(regclass|text\)::regclass)\)\)?(::[^()'+*/-]+(\([0-9,]+\))?)?$$drawn$)
     from drawn join pg_sequence on seqrelid = sequence
@@ -71,6 +72,8 @@ struct Sequence {
     role: String,
     readable: bool,
     settable: bool,
+    /// Whether the role may read the column.
+    shown: bool,
     comparable: bool,
 }
 
@@ -90,7 +93,8 @@ impl Sequence {
             role: row.get(10),
             readable: row.get(11),
             settable: row.get(12),
-            comparable: row.get(13),
+            shown: row.get(13),
+            comparable: row.get(14),
         }
     }
 
@@ -217,6 +221,14 @@ async fn go_on(
     if !sequence.readable {
         let grant = sequence.grant("select, update");
         tracing::warn!("{told}the role may not read the sequence {its}, so its next number may be taken: {grant}");
+        return Ok(());
+    }
+    if !sequence.shown {
+        let role = SqlName(&sequence.role);
+        tracing::warn!(
+            "{told}the role may not read it, so the next number of the sequence {its} may be taken: `grant select on {target} \
+             to {role}` and load again"
+        );
         return Ok(());
     }
     if sequence.cycles {

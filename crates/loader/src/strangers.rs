@@ -1,5 +1,6 @@
 //! Tables of the target that no load of this lake has filled: somebody else's, whose rows a load would replace.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use lake_postgres::Connection;
@@ -7,7 +8,7 @@ use lake_storage::{RESULTS, Relation, SqlName, shell_word};
 
 use crate::existing::{self, Existing};
 use crate::loads::{self, Note, Notes};
-use crate::{Error, LoadRequest, Result, Target, TargetTable, plan};
+use crate::{Error, LoadRequest, Result, SchemaRule, Target, TargetTable, plan, rights};
 
 /// As many rows are counted: nobody waits for the others.
 const ROWS_COUNTED_MAX: i64 = 100_000;
@@ -148,11 +149,11 @@ pub(crate) fn announce(strangers: &[Stranger]) {
     }
 }
 
-/// Refuses tables with rows that no load has filled: for a check before any load, of the tables of each source by
-/// their names in the lake.
+/// Refuses tables with rows that no load has filled, and what the role may not do: for a check before any load, of the
+/// tables of each source by their names in the lake.
 ///
 /// # Errors
-/// [`Error::Strangers`] with all of them; [`Error::NotATable`].
+/// [`Error::Strangers`] with all of them; [`Error::NotATable`], [`Error::Rights`].
 pub async fn refuse_strangers(
     connection: &Connection,
     target: &Target,
@@ -163,9 +164,16 @@ pub async fn refuse_strangers(
         .map(|(name, relation)| plan::target_of(&name, relation.as_ref(), &target.schema))
         .collect();
     let targets: Vec<&TargetTable> = targets.iter().collect();
-    let schemas: Vec<&str> = targets.iter().map(|target| target.schema.as_str()).collect();
-    let notes = loads::read(connection, &schemas).await?;
+    let mut schemas: BTreeSet<&str> = targets.iter().map(|target| target.schema.as_str()).collect();
+    if let SchemaRule::Fixed(schema) = &target.schema {
+        schemas.insert(schema); // also where no table is known
+    }
+    let schemas: Vec<&str> = schemas.into_iter().collect();
     let existing = existing::find(connection, &targets).await?;
+    let missing_rights = rights::find(connection, &schemas, &existing).await?;
+    missing_rights.refuse_blind()?;
+    let notes = loads::read(connection, &schemas).await?;
     let strangers = find(connection, &targets, &existing, &notes, sources).await?;
-    with_rows(&strangers, "lake run --take-over".into())
+    with_rows(&strangers, "lake run --take-over".into())?;
+    missing_rights.refuse()
 }

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use lake_postgres::{Connection, Error as PgError, quote_identifier, under_role_path};
 use lake_storage::Lake;
-use tokio_postgres::error::SqlState;
 
 use crate::acting::{self, Trigger};
 use crate::evolve::{self, Alterations};
@@ -21,6 +20,7 @@ use crate::loads::Notes;
 use crate::order::{Group, Order};
 use crate::outcome::{self, Done, Outcome};
 use crate::plan::TablePlan;
+use crate::refusal::{self, refused};
 use crate::staging::{self, Staging, Substitutes};
 use crate::statements::{Filled, create_table, delete_all, insert, insert_all, renamed};
 use crate::{Error, LoadRequest, Mismatch, Result, TargetTable, Triggers, loads, sequences, strangers};
@@ -84,14 +84,13 @@ impl Swap<'_> {
         connection.as_role(self.alter(connection)).await?;
         connection.as_role(key_index::create(connection, &unindexed)).await?;
         let before = outcome::counts(connection, &self.names(true)).await?;
-        let (elapsed, done) = connection.as_role(self.replace(connection, &order, &triggers)).await?;
+        let replaced = connection.as_role(self.replace(connection, &order, &triggers)).await;
+        let (elapsed, done) = replaced.map_err(|error| refusal::explain(error, &keys))?;
         // Deferred constraints and triggers speak up here. A trigger with work to come can't be altered.
-        connection
-            .execute_watched(
-                &under_role_path(&format!("set constraints all immediate; {switch_back}")),
-                "check the target's deferred constraints",
-            )
-            .await?;
+        let checks = under_role_path(&format!("set constraints all immediate; {switch_back}"));
+        let checked = connection.execute_watched(&checks, "check the target's deferred constraints");
+        let checked = checked.await.map_err(refusal::of_deferred);
+        checked.map_err(|error| refusal::explain(error, &keys))?;
         for schema in self.schemas() {
             let of_schema = self.plans.iter().filter(|plan| plan.target.schema == *schema);
             loads::note(connection, self.request, schema, of_schema).await?;
@@ -266,7 +265,7 @@ impl Swap<'_> {
                 connection
                     .batch_execute(&renamed(&staging.table, &plan.target))
                     .await
-                    .map_err(swap_error(&plan.target, "the creation of the table"))?;
+                    .map_err(|source| refused(&plan.target, "the creation of the table", source))?;
             } else if existing.is_none() {
                 execute(
                     connection,
@@ -328,33 +327,7 @@ pub(crate) async fn watched<T>(
     let doing = format!("finish {action} in {target}");
     let done = connection.watch_locks(sql, &doing, run).await;
     done.map_err(|error| match error {
-        PgError::Query { source, .. } => swap_error(target, action)(source),
+        PgError::Query { source, .. } => refused(target, action, source),
         error => error.into(),
     })
-}
-
-pub(crate) fn swap_error(target: &TargetTable, action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Error {
-    let target = target.clone();
-    move |source| Error::Swap {
-        hint: match source.code() {
-            Some(&SqlState::FOREIGN_KEY_VIOLATION) => "; load the tables of the foreign key together",
-            Some(&SqlState::CHECK_VIOLATION | &SqlState::NOT_NULL_VIOLATION | &SqlState::UNIQUE_VIOLATION) => {
-                "; the constraint is the target's own: mend the rows at their source, or drop it"
-            }
-            Some(&SqlState::FEATURE_NOT_SUPPORTED) if action == ALTERATION => {
-                "; drop the views that use the column, load, and create them again"
-            }
-            Some(&SqlState::TOO_MANY_COLUMNS) => {
-                "; columns that were dropped count too: rename or drop the table there, and the load creates it with the \
-                 day's columns"
-            }
-            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-                "; the role of the target's URL needs the right to do it, and past row-level security"
-            }
-            _ => "",
-        },
-        target,
-        action,
-        source,
-    }
 }

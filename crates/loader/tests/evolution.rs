@@ -300,8 +300,10 @@ async fn a_view_on_a_column_that_would_change_is_named() {
         )
         .await;
     let error = chain(&fixture.take_over(monday()).await.unwrap_err());
-    assert!(error.contains("drop the views that use the column"), "{error}");
-    assert!(error.contains("report"), "{error}");
+    assert!(
+        error.contains("public.t, column c (to bigint): drop view public.report"),
+        "{error}"
+    );
     assert_eq!(fixture.query("select next from report").await, "2");
     assert_eq!(fixture.leftovers().await, "");
 }

@@ -15,6 +15,8 @@ mod one_load;
 mod origin;
 mod partitions;
 mod readers;
+mod refusals;
+mod rights;
 mod search_path;
 mod selection;
 mod sequences;

@@ -241,6 +241,11 @@ impl Idle {
                 "it is a pooler, and all of its connections stayed taken (its `query_wait_timeout`)",
                 "give it more, or run this again later",
             )
+        } else if said.contains("read-write mode during recovery") {
+            (
+                "it is a standby, which takes no changes",
+                "load into its primary, or into a server of its own",
+            )
         } else {
             return self.0.watch.error("begin a transaction", source);
         };

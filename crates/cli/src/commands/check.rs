@@ -105,26 +105,11 @@ async fn target(config: &Config, tables: BTreeMap<String, Vec<(String, Option<Re
     let mut connection = connection.begin(Mode::ReadWrite).await?;
     let row = connection
         .query_one(
-            "select pg_catalog.current_setting('server_version'), pg_catalog.current_database()::text,
-                    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create')",
+            "select pg_catalog.current_setting('server_version'), pg_catalog.current_database()::text",
             &[],
         )
         .await?;
-    let (version, database, may_create): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
-    let schema = config.target()?.map(|target| target.schema).unwrap_or_default();
-    let in_schema: Option<bool> = connection
-        .query_one(
-            "select pg_catalog.has_schema_privilege(n.oid, 'create') from (select 1) one
-             left join pg_catalog.pg_namespace n on n.nspname = $1",
-            &[&schema],
-        )
-        .await?
-        .get(0);
-    if !in_schema.unwrap_or(may_create) {
-        anyhow::bail!(
-            "the user may not create tables in the schema {schema}: `grant create, usage on schema {schema} to …`"
-        );
-    }
+    let (version, database): (String, String) = (row.get(0), row.get(1));
     for origin in origins(config) {
         if let Some(tables) = tables.get(&origin.source) {
             let relations = tables.iter().filter_map(|(_, relation)| relation.as_ref());

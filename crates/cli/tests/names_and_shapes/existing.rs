@@ -168,6 +168,13 @@ fn sequences_that_stay_behind_are_told() {
     ));
     let told = workshop.lake(&format!("load --date {DAY}")).done();
     assert_eq!(told.stderr.matches("sequence").count(), 1, "{told}");
+    workshop.target.execute(&format!("revoke select on t from {role}"));
+    let told = workshop.lake(&format!("load --date {DAY}")).done();
+    assert!(
+        told.stderr
+            .contains(&format!("`grant select on public.t to {role}` and load again")),
+        "{told}"
+    );
     let next = "select concat_ws(' ', nextval('t_id_seq'), nextval('apart.hidden'))";
     assert_eq!(workshop.target.query(next), "10 10");
 }
