@@ -66,7 +66,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn settings(choices: &mut Choices<'_>) -> CsvSettings {
-    let [flags, delimiter, quote] = choices.array();
+    let [flags, delimiter, quote, shape] = choices.array();
     let mut settings = CsvSettings {
         delimiter: match delimiter % 8 {
             0..3 => None,
@@ -81,11 +81,16 @@ fn settings(choices: &mut Choices<'_>) -> CsvSettings {
             6 => b'\'',
             _ => choices.byte(),
         },
-        header: flags & 1 == 0,
+        escape: (shape & 1 == 1).then_some(b'\\'),
+        comment: (shape >> 1 & 1 == 1).then_some(b'#'),
+        skip_rows: u64::from(shape >> 2 & 3),
+        skip_footer: u64::from(shape >> 4 & 3),
+        header: (shape >> 6 & 1 == 0).then_some(flags & 1 == 0),
         encoding: match flags >> 1 & 3 {
-            0 | 1 => Encoding::Utf8,
-            2 => Encoding::Latin1,
-            _ => Encoding::Windows1252,
+            0 => None,
+            1 => Some(Encoding::Utf8),
+            2 => Some(Encoding::Latin1),
+            _ => Some(Encoding::Windows1252),
         },
         on_bad_row: match flags >> 3 & 1 {
             0 => OnBadRow::Refuse,

@@ -12,7 +12,7 @@ use lake_storage::{Lake, RESULTS, RunDate, RunId, RunLog, SqlName, StepStatus};
 use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{self, usage};
-use crate::ui::{Progress, bytes_text, duration_text, path_text, plural};
+use crate::ui::{Progress, bytes_text, duration_text, path_text, plural, visible};
 
 /// What a step works with.
 pub struct Pipeline {
@@ -114,6 +114,12 @@ impl Pipeline {
                         bytes_text(report.bytes),
                         elapsed(report.elapsed_ms)
                     );
+                    for format in &report.found {
+                        let found = format.found.to_string();
+                        if !found.is_empty() {
+                            tracing::info!("          {name}.{}: read with {}", format.table, visible(&found));
+                        }
+                    }
                     for left_out in &report.quarantined {
                         warn_of(left_out);
                     }

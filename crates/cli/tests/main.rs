@@ -9,6 +9,7 @@ mod arrays;
 mod at_once;
 mod bad_rows;
 mod commands;
+mod csv_files;
 mod damage;
 mod deep_sql;
 mod exit_statuses;

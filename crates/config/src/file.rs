@@ -239,6 +239,12 @@ pub struct CsvFileSettings {
     pub path: Spanned<String>,
     pub delimiter: Option<Spanned<String>>,
     pub quote: Option<Spanned<String>>,
+    pub escape: Option<Spanned<String>>,
+    pub comment: Option<Spanned<String>>,
+    #[serde(default)]
+    pub skip_rows: u64,
+    #[serde(default)]
+    pub skip_footer: u64,
     pub header: Option<bool>,
     #[serde(default)]
     pub null: Vec<String>,

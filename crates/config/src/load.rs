@@ -451,7 +451,9 @@ impl Reader<'_> {
     fn csv_settings(&self, file: &CsvFileSettings) -> Result<CsvSettings, ConfigError> {
         let mut settings = CsvSettings {
             null: file.null.clone(),
-            header: file.header.unwrap_or(true),
+            header: file.header,
+            skip_rows: file.skip_rows,
+            skip_footer: file.skip_footer,
             rename: file.rename.clone(),
             ..CsvSettings::default()
         };
@@ -461,8 +463,15 @@ impl Reader<'_> {
         if let Some(quote) = &file.quote {
             settings.quote = self.byte(quote)?;
         }
+        if let Some(escape) = &file.escape {
+            // Doubling is what it does anyway.
+            settings.escape = Some(self.byte(escape)?).filter(|escape| *escape != settings.quote);
+        }
+        if let Some(comment) = &file.comment {
+            settings.comment = Some(self.byte(comment)?);
+        }
         if let Some(encoding) = &file.encoding {
-            settings.encoding = match encoding.value.to_lowercase().as_str() {
+            let known = match encoding.value.to_lowercase().as_str() {
                 "utf8" | "utf-8" => Encoding::Utf8,
                 "latin1" | "iso-8859-1" => Encoding::Latin1,
                 "windows1252" | "windows-1252" => Encoding::Windows1252,
@@ -471,6 +480,7 @@ impl Reader<'_> {
                     return Err(self.error(encoding, message));
                 }
             };
+            settings.encoding = Some(known);
         }
         if let Some(on_bad_row) = &file.on_bad_row {
             settings.on_bad_row = match on_bad_row.value.as_str() {

@@ -108,6 +108,27 @@ pub enum CsvError {
         /// The field's position in its record, the first being 1.
         field: usize,
     },
+    /// A record that the lines to be left out at the end are part of.
+    #[error(
+        "{path}: line {line}: the record that starts here goes on into the lines that `skip_footer` leaves out: is a \
+         quote missing?"
+    )]
+    IntoFooter {
+        /// The file.
+        path: PathBuf,
+        /// Where the record starts.
+        line: u64,
+    },
+    /// Fewer lines than are to be left out.
+    #[error("{path}: has no line left after `skip_rows: {skip_rows}` and `skip_footer: {skip_footer}`")]
+    NothingLeft {
+        /// The file.
+        path: PathBuf,
+        /// Lines left out at the start.
+        skip_rows: u64,
+        /// Lines left out at the end.
+        skip_footer: u64,
+    },
     /// A record beyond the limit: most often a quote too many, long before.
     #[error("{path}: line {line}: the record that starts here is longer than {bytes_max} bytes: is a quote missing?")]
     RecordTooLong {
@@ -145,8 +166,8 @@ pub enum CsvError {
     },
     /// Two columns of one name. A Delta table can't hold names that differ only in case either.
     #[error(
-        "{path}: line {line}: columns {first} ({first_name:?}) and {second} ({second_name:?}) have the same name but \
-         for case: give one another with `rename: {{{key}: …}}`"
+        "{path}: line {line}: columns {first} ({first_name:?}) and {second} ({second_name:?}) would have the same \
+         name but for case: give one another with `rename: {{{key}: …}}`, or set `header: false` if this line is a row"
     )]
     DuplicateName {
         /// The file.
@@ -163,6 +184,48 @@ pub enum CsvError {
         second_name: String,
         /// What `rename` calls it.
         key: String,
+    },
+    /// A first line whose cells look like those below them, where nothing says that it holds names.
+    #[error(
+        "{path}: line {line} looks like a row, not like names: its field {position} is {cell:?}, and the column below it is \
+         {column_type}: write `header: false` if it is a row, or `header: true` if these are names"
+    )]
+    HeaderIsRow {
+        /// The file.
+        path: PathBuf,
+        /// The first line.
+        line: u64,
+        /// The first such column, the first being 1.
+        position: usize,
+        /// Its name, shortened.
+        cell: String,
+        /// The type of the cells below.
+        column_type: ColumnType,
+    },
+    /// Lines that are no part of the table seem to stand before the header.
+    #[error(
+        "{path}: line {line} has one field, and the lines after it have {fields} each by {delimiter}: set `skip_rows: {line}` \
+         if the header comes after it, or `delimiter: \",\"` if the file has one column"
+    )]
+    LinesBefore {
+        /// The file.
+        path: PathBuf,
+        /// The first line.
+        line: u64,
+        /// Fields of the others.
+        fields: usize,
+        /// What cuts them, as it is shown to people.
+        delimiter: &'static str,
+    },
+    /// A file of another kind.
+    #[error("{path}: is {kind}, not CSV: {mend}")]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+        /// What to do.
+        mend: &'static str,
     },
     /// A setting for a column that the file does not have.
     #[error("{path}: `{setting}` speaks of a column {column:?}, which the file does not have{hint}")]
@@ -233,12 +296,19 @@ pub enum RowFault {
         found: usize,
         /// What the fields were split at.
         delimiter: char,
+        /// Lines before it, if it is the first row and has more fields: it may be the header.
+        lines_before: Option<u64>,
     },
     /// A quoted field goes on after its closing quote.
-    #[error("text after the closing quote of field {field}")]
+    #[error(
+        "text after the closing quote of field {field}{}",
+        if *further == 0 { String::new() } else { format!(", {further} line{} further down", if *further == 1 { "" } else { "s" }) }
+    )]
     TextAfterQuote {
         /// The field's position in its record, the first being 1.
         field: usize,
+        /// Lines between the quote that opens and the one that closes: it is the former that the line is of.
+        further: u64,
     },
     /// A line end of another kind than the first line's, outside quotes.
     #[error("a lone carriage return beside line feeds, outside quotes")]
@@ -262,10 +332,19 @@ impl RowFault {
     /// What helps.
     fn hint(&self) -> String {
         match self {
+            Self::Ragged {
+                lines_before: Some(lines),
+                ..
+            } => format!(
+                "set `skip_rows: {lines}` if this is the header, and `delimiter` if it is another; a field that holds the \
+                 delimiter or a line end must be quoted"
+            ),
             Self::Ragged { .. } => "a field that holds the delimiter or a line end must be quoted; set `delimiter` if \
                                     it is another"
                 .to_owned(),
-            Self::TextAfterQuote { .. } => "a quote inside a field is doubled".to_owned(),
+            Self::TextAfterQuote { .. } => {
+                "a quote inside a field is doubled; set `escape` if another character stands before it".to_owned()
+            }
             Self::MixedLineEnds { field } => format!("quote field {field}, or end every line alike"),
             Self::Value { column, .. } => {
                 format!("`columns: {{{}: text}}` carries it as it is", key_text(column))
@@ -293,8 +372,8 @@ pub enum TextFault {
     /// A byte order mark against the encoding that was set.
     #[error("a Unicode byte order mark, against the encoding that is set: set `encoding: utf8`")]
     ByteOrderMark,
-    /// U+0000, which PostgreSQL's text can't hold.
-    #[error("a NUL character, which no text column can hold (or UTF-16 without a byte order mark)")]
+    /// U+0000 in great number.
+    #[error("NUL characters all over: UTF-16 without a byte order mark, or no text: save the file as UTF-8")]
     Nul,
 }
 

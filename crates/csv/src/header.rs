@@ -10,14 +10,22 @@ use crate::settings::CsvSettings;
 /// What the first line calls the columns.
 pub(crate) struct Header {
     path: PathBuf,
-    line: u64,
-    names: Vec<String>,
+    pub(crate) line: u64,
+    pub(crate) names: Vec<String>,
+}
+
+/// A name as Delta can hold it: what it can't becomes `_`, and at the ends goes.
+pub(crate) fn by_rule(name: &str) -> String {
+    let is_refused =
+        |c: char| matches!(c, ',' | ';' | '{' | '}' | '(' | ')' | '=') || c.is_whitespace() || c.is_control();
+    let parts: Vec<&str> = name.split(is_refused).filter(|part| !part.is_empty()).collect();
+    parts.join("_")
 }
 
 impl Header {
     /// The fields of the current record as names, or `column_1` … `column_n` for a file without a header.
     pub(crate) fn read(records: &Records, settings: &CsvSettings) -> Self {
-        let names = if settings.header {
+        let names = if settings.has_header() {
             records.fields().map(|field| field.text.to_owned()).collect()
         } else {
             (1..=records.field_count()).map(numbered).collect()
@@ -29,7 +37,7 @@ impl Header {
         }
     }
 
-    /// The names in the lake, after `rename`: none empty, and no two alike, be it but for case.
+    /// The names in the lake, by `rename` or by rule: none empty, and no two alike, be it but for case.
     pub(crate) fn renamed(&self, settings: &CsvSettings) -> Result<Vec<String>, CsvError> {
         let mut new_names: Vec<Option<&String>> = vec![None; self.names.len()];
         for (column, new_name) in &settings.rename {
@@ -44,10 +52,11 @@ impl Header {
                 return Err(self.settings(format!("`rename` gives column {column:?} an empty name")));
             }
         }
+        let shown = |position: usize| shortened(new_names[position].unwrap_or(&self.names[position]));
         let names: Vec<String> = new_names
-            .into_iter()
+            .iter()
             .zip(&self.names)
-            .map(|(new_name, name)| new_name.unwrap_or(name).clone())
+            .map(|(new_name, name)| new_name.cloned().unwrap_or_else(|| by_rule(name)))
             .collect();
         let mut numbers = HashMap::with_capacity(names.len());
         for (number, name) in (1..).zip(&names) {
@@ -63,9 +72,9 @@ impl Header {
                     path: self.path.clone(),
                     line: self.line,
                     first,
-                    first_name: shortened(&names[first - 1]),
+                    first_name: shown(first - 1),
                     second: number,
-                    second_name: shortened(name),
+                    second_name: shown(number - 1),
                     key: key_text(&self.key(number - 1)),
                 });
             }

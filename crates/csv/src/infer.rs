@@ -40,6 +40,20 @@ impl Observer {
         matches!(self, Self::Inferred(Inference::NoCell))
     }
 
+    /// Whether `cell` is a number or a moment as every cell seen is.
+    pub(crate) fn is_like(&self, cell: &str) -> bool {
+        let Self::Inferred(seen) = self else { return false };
+        matches!(
+            (Inference::of_first(cell), seen),
+            (Inference::Number(one), Inference::Number(_)) if one.any_finite
+        ) || matches!(
+            (Inference::of_first(cell), seen),
+            (Inference::Date, Inference::Date)
+                | (Inference::Timestamp, Inference::Timestamp)
+                | (Inference::Timestamptz, Inference::Timestamptz)
+        )
+    }
+
     /// Whether every cell seen comes back from a type that the column had before. A type that the
     /// user set is not to be changed.
     pub(crate) fn fits(&self, earlier: ColumnType) -> bool {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! # What a file may look like
-//! - UTF-8 or UTF-16 by its byte order mark, or the encoding that is set; NUL characters are refused.
+//! - UTF-8 or UTF-16 by its byte order mark, or the encoding that is set; NUL characters are text, unless they are all over.
 //! - Plain, gzip or zstd, told by its first bytes.
 //! - RFC 4180, with LF and CRLF line ends, mixed as they come, or CR throughout. A quote inside an unquoted field is
 //!   text; text after a closing quote, a quote that is never closed, and rows with more or fewer fields than the first
@@ -45,6 +45,7 @@ mod bad_rows;
 mod calendar;
 mod column;
 mod error;
+mod found;
 mod header;
 mod infer;
 mod input;
@@ -67,7 +68,9 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::bad_rows::BadRows;
 use crate::column::ColumnBuilder;
+use crate::error::shortened;
 pub use crate::error::{CsvError, RowFault, TextFault};
+pub use crate::found::Found;
 use crate::infer::Observer;
 use crate::input::Input;
 use crate::rows::{Limits, Row, Rows};
@@ -88,6 +91,21 @@ fn field(name: &str, observer: &Observer) -> Field {
     }
 }
 
+fn refuse_row_as_header(path: &Path, rows: &Rows, observers: &[Observer]) -> Result<(), CsvError> {
+    let header = rows.header();
+    let mut cells = (1..).zip(&header.names).zip(observers);
+    match cells.find(|((_, cell), observer)| observer.is_like(cell)) {
+        Some(((position, cell), observer)) => Err(CsvError::HeaderIsRow {
+            path: path.to_owned(),
+            line: header.line,
+            position,
+            cell: shortened(cell),
+            column_type: observer.column_type(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// A CSV file that was read once: every record is sound, and the type of every column is known.
 #[derive(Debug, Clone)]
 pub struct CsvFile {
@@ -97,6 +115,7 @@ pub struct CsvFile {
     schema: SchemaRef,
     column_types: Vec<ColumnType>,
     observers: Vec<Observer>,
+    found: Found,
     rows: u64,
     bad_rows: u64,
     digest: u64,
@@ -139,6 +158,9 @@ impl CsvFile {
                 Row::End => break,
             }
         }
+        if settings.header.is_none() {
+            refuse_row_as_header(input.path(), &rows, &observers)?;
+        }
         let column_types: Vec<_> = observers.iter().map(Observer::column_type).collect();
         let fields: Vec<_> = rows
             .names()
@@ -150,6 +172,7 @@ impl CsvFile {
             // The second pass does not guess again.
             settings: CsvSettings {
                 delimiter: Some(rows.delimiter()),
+                header: Some(settings.has_header()),
                 ..settings.clone()
             },
             input,
@@ -157,6 +180,7 @@ impl CsvFile {
             schema: Arc::new(Schema::new(fields)),
             column_types,
             observers,
+            found: rows.found().clone(),
             rows: rows.count(),
             bad_rows: rows.bad(),
             digest: rows.digest(),
@@ -186,6 +210,11 @@ impl CsvFile {
             }
         }
         self.schema = Arc::new(Schema::new(fields));
+    }
+
+    /// How the file is read where no setting says it.
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 
     /// Rows of the file, without its header and its bad rows.

@@ -4,9 +4,10 @@
 
 use crate::column::holds;
 use crate::error::{CsvError, RowFault, shortened};
-use crate::header::Header;
+use crate::found::Found;
+use crate::header::{Header, by_rule};
 use crate::input::Input;
-use crate::records::{Record, Records};
+use crate::records::{Record, Records, count_lines};
 use crate::settings::{ColumnType, CsvSettings, OnBadRow};
 use crate::split::{COLUMNS_MAX, Field};
 use crate::text::Text;
@@ -32,6 +33,7 @@ impl Default for Limits {
 /// One pass over the rows.
 pub(crate) struct Rows {
     records: Records,
+    found: Found,
     header: Header,
     names: Vec<String>,
     /// The types that are set, in the order of the columns.
@@ -41,6 +43,8 @@ pub(crate) struct Rows {
     quarantines: bool,
     /// The first record is a row, not a header, and not yet given out.
     first_is_due: bool,
+    /// No row but blank lines so far.
+    only_blank: bool,
     count: u64,
     bad: u64,
 }
@@ -59,13 +63,28 @@ impl Rows {
     pub(crate) fn open(input: &Input, settings: &CsvSettings, limits: Limits) -> Result<Self, CsvError> {
         check_dialect(input, settings)?;
         let path = input.path().to_owned();
-        let text =
-            Text::open(input.open()?, settings.encoding, limits.block_bytes).map_err(|source| CsvError::Read {
+        let open = || {
+            let (bytes, compression) = input.open()?;
+            let text = Text::open(bytes, settings.encoding.unwrap_or_default(), limits.block_bytes);
+            let text = text.map_err(|source| CsvError::Read {
                 path: path.clone(),
                 source,
             })?;
-        let mut records = Records::open(path, text, settings, limits.record_bytes_max)?;
-        records.advance()?; // a breach in the first record is an error whatever the settings
+            Ok((text, compression))
+        };
+        let last_line = match settings.skip_footer {
+            0 => None,
+            skipped => {
+                let lines = count_lines(&path, open()?.0, limits.record_bytes_max)?;
+                Some(lines.saturating_sub(skipped))
+            }
+        };
+        let (text, compression) = open()?;
+        let mut records = Records::open(path.clone(), text, settings, last_line, limits.record_bytes_max)?;
+        // A breach in the first record is an error whatever the settings.
+        if let Record::End = records.advance()? {
+            return Err(CsvError::Empty { path });
+        }
         let columns = records.field_count();
         if columns > COLUMNS_MAX {
             return Err(CsvError::TooManyColumns {
@@ -77,12 +96,27 @@ impl Rows {
         }
         let header = Header::read(&records, settings);
         let names = header.renamed(settings)?;
+        let set = |name: &String| settings.rename.values().any(|new_name| new_name == name);
+        let renamed = header.names.iter().zip(&names);
+        let renamed =
+            renamed.filter(|(name, new_name)| name != new_name && by_rule(name) == **new_name && !set(new_name));
+        let found = Found {
+            delimiter: (settings.delimiter.is_none() && columns > 1).then(|| char::from(records.dialect().delimiter)),
+            header: settings.header.is_none().then_some(true),
+            compression,
+            encoding: settings.encoding.is_none().then(|| records.encoding()),
+            renamed: renamed
+                .map(|(name, new_name)| (name.clone(), new_name.clone()))
+                .collect(),
+        };
         Ok(Self {
+            found,
             set_types: set_types(input, settings, &header)?,
             any_type_set: !settings.columns.is_empty(),
             null: settings.null.clone(),
             quarantines: settings.on_bad_row == OnBadRow::Quarantine,
-            first_is_due: !settings.header,
+            first_is_due: !settings.has_header(),
+            only_blank: true,
             count: 0,
             bad: 0,
             records,
@@ -110,6 +144,7 @@ impl Rows {
                         expected: self.names.len(),
                         found: self.records.field_count(),
                         delimiter: char::from(self.records.dialect().delimiter),
+                        lines_before: self.may_be_header().then(|| self.line() - 1),
                     };
                     if self.quarantines && self.records.takes_several_lines() {
                         // A quote too many far above may have swallowed every row since.
@@ -125,6 +160,7 @@ impl Rows {
                 Record::Sound => match self.misfit() {
                     Some(fault) => fault,
                     None => {
+                        self.only_blank &= self.records.is_blank();
                         self.count += 1;
                         return Ok(Row::Good);
                     }
@@ -137,9 +173,15 @@ impl Rows {
                     fault,
                 });
             }
+            self.only_blank = false;
             self.bad += 1;
             return Ok(Row::Bad(fault));
         }
+    }
+
+    /// Whether it is the first row, and has more fields than the line before: that one may be a title.
+    fn may_be_header(&self) -> bool {
+        self.only_blank && self.records.field_count() > self.names.len() && !self.records.takes_several_lines()
     }
 
     /// The first cell of the current row that the type set for its column can't hold.
@@ -177,6 +219,16 @@ impl Rows {
     /// The line at which the current row starts.
     pub(crate) fn line(&self) -> u64 {
         self.records.line()
+    }
+
+    /// How the file is read where no setting says it.
+    pub(crate) fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// The column's name in the header, or what stands for it.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
     }
 
     /// The columns' names in the lake.
@@ -232,24 +284,33 @@ fn set_types(input: &Input, settings: &CsvSettings, header: &Header) -> Result<V
 }
 
 fn check_dialect(input: &Input, settings: &CsvSettings) -> Result<(), CsvError> {
-    let shaping = settings
-        .delimiter
-        .into_iter()
-        .map(|byte| ("delimiter", byte))
-        .chain([("quote", settings.quote)]);
+    let CsvSettings {
+        delimiter,
+        quote,
+        escape,
+        comment,
+        ..
+    } = *settings;
+    let shaping = [
+        ("delimiter", delimiter),
+        ("quote", Some(quote)),
+        ("escape", escape),
+        ("comment", comment),
+    ];
     let refusal = |reason| CsvError::Settings {
         path: input.path().to_owned(),
         reason,
     };
-    for (setting, byte) in shaping {
+    for (place, (setting, byte)) in shaping.into_iter().enumerate() {
+        let Some(byte) = byte else { continue };
         if !byte.is_ascii() || matches!(byte, 0 | b'\n' | b'\r') {
             return Err(refusal(format!(
                 "`{setting}` must be one ASCII character that ends no line, not 0x{byte:02X}"
             )));
         }
-    }
-    if settings.delimiter == Some(settings.quote) {
-        return Err(refusal("`delimiter` and `quote` must differ".to_owned()));
+        if let Some((other, _)) = shaping[..place].iter().find(|(_, other)| *other == Some(byte)) {
+            return Err(refusal(format!("`{other}` and `{setting}` must differ")));
+        }
     }
     Ok(())
 }

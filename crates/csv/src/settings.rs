@@ -15,12 +15,21 @@ pub struct CsvSettings {
     pub delimiter: Option<u8>,
     /// The byte around a field that holds delimiters, line ends or quotes (default `"`); doubled inside.
     pub quote: u8,
-    /// Whether the first line holds the columns' names (the default). Without, they are `column_1` … `column_n`.
-    pub header: bool,
+    /// A byte that makes a quote after it text, inside of a quoted field; so does doubling the quote.
+    pub escape: Option<u8>,
+    /// Lines that begin with this byte are left out, if they do not begin inside of a quoted field.
+    pub comment: Option<u8>,
+    /// Lines to leave out before the header.
+    pub skip_rows: u64,
+    /// Lines to leave out at the end, blank ones and comments counted.
+    pub skip_footer: u64,
+    /// Whether the first line holds the columns' names. Without, they are `column_1` … `column_n`. `None` takes it
+    /// for names, and refuses a line that looks like a row.
+    pub header: Option<bool>,
     /// Spellings of NULL beside the empty field. They hold for unquoted fields only.
     pub null: Vec<String>,
-    /// How the file's bytes spell characters.
-    pub encoding: Encoding,
+    /// How the file's bytes spell characters; `None` is UTF-8, with or without a byte order mark, or UTF-16 by its mark.
+    pub encoding: Option<Encoding>,
     /// Types of columns by the header's names, in place of the inferred ones. Every cell that is not NULL must
     /// convert exactly. A name that the header lacks or has twice is written by its place: `column_3`.
     pub columns: BTreeMap<String, ColumnType>,
@@ -30,14 +39,24 @@ pub struct CsvSettings {
     pub on_bad_row: OnBadRow,
 }
 
+impl CsvSettings {
+    pub(crate) fn has_header(&self) -> bool {
+        self.header.unwrap_or(true)
+    }
+}
+
 impl Default for CsvSettings {
     fn default() -> Self {
         Self {
             delimiter: None,
             quote: b'"',
-            header: true,
+            escape: None,
+            comment: None,
+            skip_rows: 0,
+            skip_footer: 0,
+            header: None,
             null: Vec::new(),
-            encoding: Encoding::default(),
+            encoding: None,
             columns: BTreeMap::new(),
             rename: BTreeMap::new(),
             on_bad_row: OnBadRow::default(),

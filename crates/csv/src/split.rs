@@ -1,17 +1,19 @@
 //! The grammar of one record: RFC 4180, strictly.
 //!
-//! - A field that starts with a quote ends with one; quotes inside are doubled; delimiters and line
-//!   ends inside are its text.
+//! - A field that starts with a quote ends with one; quotes inside are doubled, or stand after the escape if there
+//!   is one; delimiters and line ends inside are its text. An escape before anything else is text.
 //! - A quote inside an unquoted field is text like any other.
 //! - Lines end with LF or CRLF, mixed as they come, or else all with CR, whichever the first line does.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
-/// The bytes that shape a file; both ASCII, so that text can be cut at them.
+/// The bytes that shape a file; all ASCII, so that text can be cut at them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {
     pub(crate) delimiter: u8,
     pub(crate) quote: u8,
+    /// Makes a quote after it, or another of its kind, text of a quoted field.
+    pub(crate) escape: Option<u8>,
 }
 
 /// What ends the lines of a file.
@@ -114,7 +116,10 @@ pub(crate) struct SplitError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Breach {
     UnterminatedQuote,
-    TextAfterQuote,
+    /// After the field whose quote opens at this byte.
+    TextAfterQuote {
+        open: usize,
+    },
     MixedLineEnds,
 }
 
@@ -133,7 +138,7 @@ pub(crate) fn split(
     let mut start = 0;
     loop {
         let after = if bytes.get(start) == Some(&dialect.quote) {
-            match quoted_field(text, start, ended, dialect.quote, fields)? {
+            match quoted_field(text, start, ended, dialect, fields)? {
                 Some(after) => after,
                 None => return Ok(Split::Incomplete),
             }
@@ -187,11 +192,35 @@ pub(crate) fn split(
             Some(_) => {
                 return Err(SplitError {
                     at: after,
-                    breach: Breach::TextAfterQuote,
+                    breach: Breach::TextAfterQuote { open: start },
                 });
             }
         }
     }
+}
+
+/// The bytes of the line at the start of `text`, its line end among them; `None` if it goes on after `text`.
+///
+/// The first line end that is met settles `line_end`, as in [`split`].
+pub(crate) fn first_line(text: &str, ended: bool, line_end: &mut Option<LineEnd>) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let all = ended.then_some(bytes.len());
+    match line_end {
+        Some(LineEnd::LineFeed) => return memchr(b'\n', bytes).map(|place| place + 1).or(all),
+        Some(LineEnd::CarriageReturn) => return memchr(b'\r', bytes).map(|place| place + 1).or(all),
+        None => {}
+    }
+    let Some(place) = memchr2(b'\n', b'\r', bytes) else {
+        return all;
+    };
+    let (kind, length) = match (bytes[place], bytes.get(place + 1)) {
+        (b'\n', _) => (LineEnd::LineFeed, place + 1),
+        (_, Some(b'\n')) => (LineEnd::LineFeed, place + 2),
+        (_, None) if !ended => return None,
+        _ => (LineEnd::CarriageReturn, place + 1),
+    };
+    *line_end = Some(kind);
+    Some(length)
 }
 
 /// Takes the quoted field whose quote is at `open`; the place after its closing quote, if the text has it.
@@ -199,15 +228,20 @@ fn quoted_field(
     text: &str,
     open: usize,
     ended: bool,
-    quote: u8,
+    dialect: Dialect,
     fields: &mut Fields,
 ) -> Result<Option<usize>, SplitError> {
+    let Dialect { quote, escape, .. } = dialect;
     let bytes = text.as_bytes();
     let unescaped_start = fields.unescaped.len();
-    let mut piece = open + 1;
+    let (mut piece, mut searched) = (open + 1, open + 1);
     let mut form = Form::Quoted;
     loop {
-        let Some(length) = memchr(quote, &bytes[piece..]) else {
+        let found = match escape {
+            Some(escape) => memchr2(quote, escape, &bytes[searched..]),
+            None => memchr(quote, &bytes[searched..]),
+        };
+        let Some(length) = found else {
             return if ended {
                 Err(SplitError {
                     at: open,
@@ -217,22 +251,25 @@ fn quoted_field(
                 Ok(None)
             };
         };
-        let close = piece + length;
-        match bytes.get(close + 1) {
+        let place = searched + length;
+        let is_escape = bytes[place] != quote;
+        match bytes.get(place + 1) {
             None if !ended => return Ok(None),
-            Some(next) if *next == quote => {
+            Some(next) if *next == quote || is_escape && *next == bytes[place] => {
                 form = Form::Unescaped;
-                fields.unescaped.push_str(&text[piece..=close]);
-                piece = close + 2;
+                fields.unescaped.push_str(&text[piece..place]);
+                piece = place + 1;
+                searched = place + 2;
             }
+            _ if is_escape => searched = place + 1,
             _ if form == Form::Unescaped => {
-                fields.unescaped.push_str(&text[piece..close]);
+                fields.unescaped.push_str(&text[piece..place]);
                 fields.push(unescaped_start, fields.unescaped.len(), form);
-                return Ok(Some(close + 1));
+                return Ok(Some(place + 1));
             }
             _ => {
-                fields.push(piece, close, form);
-                return Ok(Some(close + 1));
+                fields.push(piece, place, form);
+                return Ok(Some(place + 1));
             }
         }
     }

@@ -5,10 +5,13 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read};
 
-use memchr::memchr;
+use memchr::memchr_iter;
 
 use crate::error::TextFault;
 use crate::settings::Encoding;
+
+/// So many bytes tell whether a file is UTF-16 without a byte order mark.
+const LOOKED_AT_BYTES: usize = 4096;
 
 /// A file's characters, a block of bytes at a time.
 pub(crate) struct Text {
@@ -46,7 +49,11 @@ impl Text {
             fault: None,
             digest: DefaultHasher::new(),
         };
-        text.fill()?;
+        while text.raw.len() < LOOKED_AT_BYTES && !text.ended {
+            text.fill()?;
+        }
+        let looked_at = text.raw.len().min(LOOKED_AT_BYTES);
+        let nuls = memchr_iter(0, &text.raw[..looked_at]).count();
         let (mark, mark_length) = match text.raw.as_slice() {
             [0xEF, 0xBB, 0xBF, ..] => (Some(Decoder::Utf8), 3),
             [0xFF, 0xFE, ..] => (
@@ -74,6 +81,9 @@ impl Text {
         } else if mark_length > 0 {
             text.fault = Some(TextFault::ByteOrderMark);
         }
+        if mark_length < 2 && nuls * 4 > looked_at {
+            text.fault = Some(TextFault::Nul);
+        }
         Ok(text)
     }
 
@@ -95,6 +105,16 @@ impl Text {
         self.offset += decoded as u64;
         self.fault = fault;
         Ok(!self.ended || fault.is_some())
+    }
+
+    /// What the encoding is called.
+    pub(crate) fn encoding(&self) -> &'static str {
+        match self.decoder {
+            Decoder::Utf8 => "UTF-8",
+            Decoder::Utf16 { .. } => "UTF-16",
+            Decoder::Latin1 => "Latin-1",
+            Decoder::Windows1252 => "Windows-1252",
+        }
     }
 
     /// The digest of all bytes read so far, before decoding and after decompression.
@@ -127,14 +147,11 @@ impl Decoder {
         if let Self::Utf16 { unit } = self {
             return decode_utf16(raw, *unit, last, out);
         }
-        let nul = memchr(0, raw);
-        let (raw, last) = (&raw[..nul.unwrap_or(raw.len())], last || nul.is_some());
-        let (used, fault) = match self {
+        match self {
             Self::Utf8 | Self::Utf16 { .. } => decode_utf8(raw, last, out),
             Self::Latin1 => decode_bytes(raw, latin1, out),
             Self::Windows1252 => decode_bytes(raw, windows1252, out),
-        };
-        (used, fault.or(nul.map(|_| TextFault::Nul)))
+        }
     }
 }
 
@@ -153,7 +170,6 @@ fn decode_utf16(raw: &[u8], unit: fn([u8; 2]) -> u16, last: bool, out: &mut Stri
     let mut used = 0;
     for decoded in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
         match decoded {
-            Ok('\0') => return (used, Some(TextFault::Nul)),
             Ok(character) => {
                 out.push(character);
                 used += 2 * character.len_utf16();
@@ -196,7 +212,7 @@ fn windows1252(byte: u8) -> Result<char, TextFault> {
         0x80..=0x9F => UPPER_CONTROLS[usize::from(byte - 0x80)],
         _ => char::from(byte),
     };
-    if character == '\0' {
+    if character == '\0' && byte != 0 {
         Err(TextFault::NotWindows1252(byte))
     } else {
         Ok(character)
@@ -251,6 +267,8 @@ mod tests {
         }
         assert_eq!(read(b"a\xE9\xFF\xA0", Encoding::Latin1), ("aéÿ\u{A0}".to_owned(), None));
         assert_eq!(read(b"a\xE9\x80\x9F", Encoding::Windows1252), ("aé€Ÿ".to_owned(), None));
+        assert_eq!(read(b"abcd\0", Encoding::Windows1252), ("abcd\0".to_owned(), None));
+        assert_eq!(read(b"\xFE\xFF\0a\0\0", Encoding::Utf8), ("a\0".to_owned(), None));
         assert_eq!(read(b"", Encoding::Utf8), (String::new(), None));
         assert_eq!(read(b"\xEF\xBB\xBF", Encoding::Utf8), (String::new(), None));
     }
@@ -262,14 +280,13 @@ mod tests {
             (b"abcdef\xE2\x82", Encoding::Utf8, "abcdef", 6, TextFault::NotUtf8),
             (b"abc\xE2\x82def", Encoding::Utf8, "abc", 3, TextFault::NotUtf8),
             (b"abc\xE2\x82\0def", Encoding::Utf8, "abc", 3, TextFault::NotUtf8),
-            (b"\xEF\xBB\xBFa\0b", Encoding::Utf8, "a", 4, TextFault::Nul),
             (b"a\xED\xA0\x80", Encoding::Utf8, "a", 1, TextFault::NotUtf8),
             (b"\xFF\xFEa\0\x00\xD8b\0", Encoding::Utf8, "a", 4, TextFault::NotUtf16),
             (b"\xFF\xFEa\0\x00\xD8", Encoding::Utf8, "a", 4, TextFault::NotUtf16),
             (b"\xFF\xFEa\0b", Encoding::Utf8, "a", 4, TextFault::NotUtf16),
-            (b"\xFE\xFF\0a\0\0", Encoding::Utf8, "a", 4, TextFault::Nul),
+            (b"a\0b\0", Encoding::Utf8, "", 0, TextFault::Nul),
             (b"ab\x80", Encoding::Latin1, "ab", 2, TextFault::NotLatin1(0x80)),
-            (b"ab\0", Encoding::Latin1, "ab", 2, TextFault::Nul),
+            (b"\0a\0b", Encoding::Latin1, "", 0, TextFault::Nul),
             (
                 b"ab\x81",
                 Encoding::Windows1252,

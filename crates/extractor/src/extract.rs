@@ -91,8 +91,20 @@ pub struct ExtractReport {
     pub bytes: u64,
     /// Rows that were left out, a table each; empty if there are none.
     pub quarantined: Vec<Quarantined>,
+    /// How CSV files were read where the config does not say it.
+    pub found: Vec<FoundFormat>,
     /// From the first connection to the manifest.
     pub elapsed_ms: u64,
+}
+
+/// How a table's CSV file was read where the config does not say it.
+#[derive(Clone, Debug, Serialize)]
+pub struct FoundFormat {
+    /// The table.
+    pub table: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub found: lake_csv::Found,
 }
 
 /// The rows of a file that were refused, and kept apart.
@@ -132,15 +144,15 @@ pub async fn extract(
     progress: impl Fn(Progress) + Clone + Send + Sync + 'static,
 ) -> Result<ExtractReport> {
     let started = Instant::now();
-    let (manifest, names, quarantined) = match source {
+    let (manifest, names, quarantined, found) = match source {
         Source::Postgres(source) => {
             let (manifest, names) = crate::postgres::extract(lake, source, request, progress).await?;
-            (manifest, names, Vec::new())
+            (manifest, names, Vec::new(), Vec::new())
         }
         Source::Csv(source) => crate::files::extract(lake, source, request, progress).await?,
     };
     let mut report = report(source.name(), request, &manifest, &names, started);
-    report.quarantined = quarantined;
+    (report.quarantined, report.found) = (quarantined, found);
     Ok(report)
 }
 
@@ -162,6 +174,7 @@ fn report(source: &str, request: &Request, manifest: &Manifest, names: &[String]
         rows: tables.iter().map(|table| table.rows).sum(),
         bytes: tables.iter().map(|table| table.bytes).sum(),
         quarantined: Vec::new(),
+        found: Vec::new(),
         elapsed_ms: started.elapsed().as_millis() as u64,
         tables,
     }

@@ -8,7 +8,7 @@ use lake_csv::{CsvFile, CsvSettings};
 use lake_storage::{BadRowsFile, DayWriter, Lake, Manifest, TableWrite};
 
 use crate::error::nearest;
-use crate::{Error, ExtractedTable, Probe, Progress, Quarantined, Request, Result};
+use crate::{Error, ExtractedTable, FoundFormat, Probe, Progress, Quarantined, Request, Result};
 
 /// CSV files, each of which is a table.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(crate) async fn extract(
     source: &CsvSource,
     request: &Request,
     progress: impl Fn(Progress) + Send + Sync + Clone + 'static,
-) -> Result<(Manifest, Vec<String>, Vec<Quarantined>)> {
+) -> Result<(Manifest, Vec<String>, Vec<Quarantined>, Vec<FoundFormat>)> {
     let selected = select(source, &request.tables)?;
     let missing = selected.iter().filter(|(_, (path, _))| !path.exists());
     Error::all(missing.map(|(table, (path, _))| no_file(table, path)).collect())?;
@@ -37,7 +37,7 @@ pub(crate) async fn extract(
     });
     let day = Arc::new(lake.begin_day(&source.name, request.date, &request.run, &request.command)?);
     let mut tables = Vec::with_capacity(selected.len());
-    let mut quarantined = Vec::new();
+    let (mut quarantined, mut found) = (Vec::new(), Vec::new());
     let mut failed = Vec::new();
     for (table, (path, settings)) in selected {
         let earlier = lake.table_schema(&source.name, table).await?;
@@ -57,6 +57,10 @@ pub(crate) async fn extract(
             let bad_rows = (file.bad_rows() > 0).then(|| day.bad_rows_file(&table)).transpose()?;
             let (write, kept) =
                 write_file(&day, &table, &file, bad_rows, &progress).map_err(Error::in_table(&table))?;
+            let found = FoundFormat {
+                table: table.clone(),
+                found: file.found().clone(),
+            };
             let quarantined = kept.map(|kept| Quarantined {
                 table,
                 source_file: path,
@@ -64,12 +68,13 @@ pub(crate) async fn extract(
                 all: file.rows() == 0,
                 file: kept,
             });
-            Ok::<_, Error>((write, quarantined))
+            Ok::<_, Error>((write, quarantined, found))
         });
         match written.await? {
-            Ok((write, left_out)) => {
+            Ok((write, left_out, format)) => {
                 tables.push(write);
                 quarantined.extend(left_out);
+                found.push(format);
             }
             // The other files are looked at too: who mends one wants to know of all.
             Err(error) => failed.push(error),
@@ -82,7 +87,7 @@ pub(crate) async fn extract(
         unreachable!("readers are awaited above");
     };
     let manifest = day.publish(tables, request.coverage()).await?;
-    Ok((manifest, names, quarantined))
+    Ok((manifest, names, quarantined, found))
 }
 
 type File = (PathBuf, CsvSettings);

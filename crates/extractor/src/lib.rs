@@ -10,7 +10,8 @@ pub mod postgres;
 
 pub use error::{Error, Result, nearest};
 pub use extract::{
-    ExtractReport, ExtractedTable, Probe, Progress, Quarantined, Request, Source, extract, probe, probe_values,
+    ExtractReport, ExtractedTable, FoundFormat, Probe, Progress, Quarantined, Request, Source, extract, probe,
+    probe_values,
 };
 pub use files::CsvSource;
 pub use lake_postgres::{TimeLimit, Timeouts};

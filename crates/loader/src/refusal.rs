@@ -105,6 +105,16 @@ fn hint(server: &DbError) -> String {
             ),
             None => String::new(),
         },
+        SqlState::CHARACTER_NOT_IN_REPERTOIRE if server.message().ends_with("0x00") => {
+            // `COPY t, line 2, column c`
+            let context = server.where_().and_then(|context| context.lines().next());
+            let column = context.and_then(|context| Some(context.rsplit_once(", column ")?.1));
+            let column = SqlName(column.unwrap_or("c"));
+            format!(
+                "; the column {column} has a NUL character, which no text of Postgres holds: take it out where it comes from, or \
+                 by a query: `regexp_replace({column}, '\\x00', '', 'g')`"
+            )
+        }
         SqlState::INVALID_TEXT_REPRESENTATION => {
             "; if it is a label that an enum lacks, `alter type … add value` adds it".into()
         }

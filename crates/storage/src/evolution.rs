@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, TimeUnit};
 
+use crate::error::RefusedColumn;
 use crate::schema::{delta_type_name, same_type};
 use crate::server_text::has_text;
 use crate::{Error, Result, RunDate, SqlName};
@@ -96,7 +97,8 @@ pub(crate) struct Evolution {
 /// Brings a day's columns and its table's together.
 ///
 /// # Errors
-/// [`Error::ColumnType`] where no type holds a column's values of all days.
+/// [`Error::ColumnType`] where no type holds a column's values of all days; [`Error::ColumnNames`] where a name of
+/// the table comes in other letters.
 pub(crate) fn evolve(table: &str, of_table: &Schema, of_day: &Schema) -> Result<Evolution> {
     let mut evolution = Evolution {
         schema: Schema::empty(),
@@ -110,6 +112,7 @@ pub(crate) fn evolve(table: &str, of_table: &Schema, of_day: &Schema) -> Result<
         has: has.map(|field| delta_type_name(field.data_type())),
         days: Vec::new(),
     };
+    refuse_other_case(table, of_table, of_day)?;
     let mut fields = Vec::with_capacity(of_day.fields().len());
     for had in of_table.fields() {
         let Some((_, has)) = of_day.column_with_name(had.name()) else {
@@ -143,6 +146,29 @@ pub(crate) fn evolve(table: &str, of_table: &Schema, of_day: &Schema) -> Result<
     }
     evolution.schema = Schema::new(fields);
     Ok(evolution)
+}
+
+/// `ID` after `id`: Delta can't hold both, and it would be another column for whoever reads the days.
+fn refuse_other_case(table: &str, of_table: &Schema, of_day: &Schema) -> Result<()> {
+    let mut refused = Vec::new();
+    for has in of_day.fields() {
+        let is_same = |had: &&Arc<Field>| had.name().to_lowercase() == has.name().to_lowercase();
+        let mut of_table = of_table.fields().iter().filter(is_same);
+        if let Some(had) = of_table.next().filter(|had| had.name() != has.name()) {
+            refused.push(RefusedColumn {
+                name: has.name().clone(),
+                reason: "other days have it with other capitals, and Delta can't hold both",
+                rename: had.name().clone(),
+            });
+        }
+    }
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(Error::ColumnNames {
+            table: table.into(),
+            columns: refused,
+        }),
+    }
 }
 
 /// A day's own columns in the types that its table has for them; none if they are in these already.

@@ -35,7 +35,7 @@ fn every_encoding_is_read() {
         (Encoding::Latin1, b"a,b\n1,n\xE9e\n".to_vec(), "née"),
         (Encoding::Windows1252, b"a,b\n1,n\xE9e \x80\n".to_vec(), "née €"),
     ] {
-        let settings = settings(|settings| settings.encoding = encoding);
+        let settings = settings(|settings| settings.encoding = Some(encoding));
         let table = expected(&["a bigint", "b text"], &[&["1", word]]);
         assert_eq!(read_as(&bytes, &settings), table, "{encoding:?}");
         assert_eq!(read_as(&gzip(&bytes), &settings), table, "{encoding:?} in gzip");

@@ -25,7 +25,7 @@ fn columns_are_renamed_for_the_lake() {
         expected(&["b bigint", "a text"], &[&["1", "x"]])
     );
     let headless = CsvSettings {
-        header: false,
+        header: Some(false),
         ..named(&[("column_2", "word")], &[("column_2", "text")])
     };
     assert_eq!(
@@ -85,22 +85,22 @@ fn wrong_names_are_refused() {
             "a,b\n",
             &[("b", "A")],
             &[],
-            "line 1: columns 1 (\"a\") and 2 (\"A\") have the same name but for case: give one another with `rename: \
-             {b: …}`",
+            "line 1: columns 1 (\"a\") and 2 (\"A\") would have the same name but for case: give one another with `rename: \
+             {b: …}`, or set `header: false` if this line is a row",
         ),
         (
             "a,b,c\n",
             &[("a", "x"), ("b", "x")],
             &[],
-            "line 1: columns 1 (\"x\") and 2 (\"x\") have the same name but for case: give one another with `rename: \
-             {b: …}`",
+            "line 1: columns 1 (\"x\") and 2 (\"x\") would have the same name but for case: give one another with `rename: \
+             {b: …}`, or set `header: false` if this line is a row",
         ),
         (
             "a,b c,B C\n",
             &[],
             &[],
-            "line 1: columns 2 (\"b c\") and 3 (\"B C\") have the same name but for case: give one another with \
-             `rename: {\"B C\": …}`",
+            "line 1: columns 2 (\"b c\") and 3 (\"B C\") would have the same name but for case: give one another with \
+             `rename: {\"B C\": …}`, or set `header: false` if this line is a row",
         ),
         (
             "a,a\n",
