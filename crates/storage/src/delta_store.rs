@@ -16,7 +16,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Location;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
 use crate::{Error, disk};
@@ -64,42 +64,75 @@ fn put_whole(path: &Path, staged: &Path, payload: &PutPayload, is_new: bool) -> 
     disk::sync(folder)
 }
 
+/// Puts a file under its name.
+async fn put(path: PathBuf, staging: &Path, payload: PutPayload, is_new: bool) -> Result<PutResult> {
+    let staged = staging.join(uuid::Uuid::new_v4().to_string());
+    let put = move || {
+        let put = put_whole(&path, &staged, &payload, is_new);
+        let _ = fs::remove_file(&staged); // there unless it was moved
+        match put {
+            Err(Error::Io { source, .. }) if is_new && source.kind() == ErrorKind::AlreadyExists => {
+                Err(object_store::Error::AlreadyExists {
+                    path: path.display().to_string(),
+                    source: source.into(),
+                })
+            }
+            Err(error) => Err(object_store::Error::Generic {
+                store: "LocalFileSystem",
+                source: error.into(),
+            }),
+            Ok(()) => Ok(PutResult {
+                e_tag: None,
+                version: None,
+            }),
+        }
+    };
+    tokio::task::spawn_blocking(put).await?
+}
+
+/// A file that comes in parts, a checkpoint of more than 10 MB: held until it is whole, then put as any other.
+#[derive(Debug)]
+struct Upload {
+    path: PathBuf,
+    staging: PathBuf,
+    parts: Vec<PutPayload>,
+}
+
+#[async_trait]
+impl MultipartUpload for Upload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.parts.push(data);
+        Box::pin(async { Ok(()) })
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let bytes = self.parts.drain(..).flatten();
+        put(self.path.clone(), &self.staging, bytes.collect(), false).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.parts.clear();
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl ObjectStore for DeltaStore {
     async fn put_opts(&self, location: &Location, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let path = self.local.path_to_filesystem(location)?;
-        let staged = self.staging.join(uuid::Uuid::new_v4().to_string());
-        let is_new = matches!(opts.mode, PutMode::Create);
-        let put = move || {
-            let put = put_whole(&path, &staged, &payload, is_new);
-            let _ = fs::remove_file(&staged); // there unless it was moved
-            match put {
-                Err(Error::Io { source, .. }) if is_new && source.kind() == ErrorKind::AlreadyExists => {
-                    Err(object_store::Error::AlreadyExists {
-                        path: path.display().to_string(),
-                        source: source.into(),
-                    })
-                }
-                Err(error) => Err(object_store::Error::Generic {
-                    store: "LocalFileSystem",
-                    source: error.into(),
-                }),
-                Ok(()) => Ok(PutResult {
-                    e_tag: None,
-                    version: None,
-                }),
-            }
-        };
-        tokio::task::spawn_blocking(put).await?
+        put(path, &self.staging, payload, matches!(opts.mode, PutMode::Create)).await
     }
 
     async fn put_multipart_opts(
         &self,
         location: &Location,
-        opts: PutMultipartOptions,
+        _: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        // A checkpoint of more than 10 MB: it is an extract of the log, and one that is torn is told and set aside.
-        self.local.put_multipart_opts(location, opts).await
+        Ok(Box::new(Upload {
+            path: self.local.path_to_filesystem(location)?,
+            staging: self.staging.clone(),
+            parts: Vec::new(),
+        }))
     }
 
     async fn get_opts(&self, location: &Location, options: GetOptions) -> Result<GetResult> {
@@ -124,5 +157,34 @@ impl ObjectStore for DeltaStore {
 
     async fn copy_opts(&self, from: &Location, to: &Location, options: CopyOptions) -> Result<()> {
         self.local.copy_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_comes_in_parts_has_its_name_once_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = folder.path().join("staging");
+        let store = DeltaStore::new(&staging);
+        let path = folder.path().join("log/checkpoint");
+        let location = Location::from_absolute_path(&path).unwrap();
+        for text in ["first", "second"] {
+            let mut upload = store
+                .put_multipart_opts(&location, PutMultipartOptions::default())
+                .await
+                .unwrap();
+            let before = fs::read_to_string(&path).ok();
+            let (start, end) = text.split_at(3);
+            upload.put_part(PutPayload::from(start.to_owned())).await.unwrap();
+            upload.put_part(PutPayload::from(end.to_owned())).await.unwrap();
+            assert_eq!(fs::read_to_string(&path).ok(), before);
+            upload.complete().await.unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
     }
 }
