@@ -18,6 +18,7 @@ mod ident;
 mod libpq;
 mod lock_wait;
 mod numeric;
+mod parameter;
 mod recovery;
 mod role_path;
 mod say;
@@ -36,10 +37,11 @@ pub use error::{Error, Result};
 pub use ident::{NamePart, parse_name, quote_identifier, quote_literal, quote_qualified};
 pub use libpq::{expand_home, has_password};
 pub use lock_wait::LockWait;
+pub use parameter::Parameter;
 pub use role_path::{path_hint, under_role_path};
 pub use timeouts::{TimeLimit, Timeouts};
 pub use tokio_postgres;
-pub use transaction::{Idle, Mode, Parameter};
+pub use transaction::{Idle, Mode};
 pub use types::{
     ColumnCodec, METADATA_BASE_TYPE, METADATA_NAME, METADATA_NO_COLUMNS, METADATA_NOT_NULL, METADATA_PRIMARY_KEY,
     METADATA_TYPE, PgType, TypeCatalog, TypeKind, postgres_type_for,
