@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use lake_postgres::{Connection, Idle, Mode, under_role_path};
 use lake_storage::{Lake, Memory, StoredFile};
+use tokio_postgres::error::SqlState;
 
 use crate::evolve::Alterations;
 use crate::existing::Existing;
@@ -146,11 +147,20 @@ async fn in_transaction(
 
 /// Foreign keys and triggers are the target's, whatever is set for the role, or was left in a pooler's session.
 async fn respect_constraints(connection: &Connection) -> Result<()> {
-    let statement = "select pg_catalog.set_config('session_replication_role', 'origin', true)
-        where pg_catalog.current_setting('session_replication_role') <> 'origin'";
-    let done = connection.query(statement, &[]).await;
-    done.map_err(lake_postgres::Error::query("set session_replication_role to origin"))?;
-    Ok(())
+    let action = || lake_postgres::Error::query("set session_replication_role to origin");
+    let asked = "select pg_catalog.current_setting('session_replication_role') = 'origin', current_user::text, \
+        pg_catalog.current_database()::text";
+    let row = connection.query_one(asked, &[]).await.map_err(action())?;
+    if row.get(0) {
+        return Ok(());
+    }
+    let set = "set local session_replication_role = origin";
+    match connection.batch_execute(set).await {
+        Err(source) if source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            Err(rights::keeps_constraints_off(row.get(1), row.get(2)))
+        }
+        done => Ok(done.map_err(action())?),
+    }
 }
 
 /// Drops the staging tables of a load that failed. Its locks have gone with its transaction: another

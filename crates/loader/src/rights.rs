@@ -130,6 +130,17 @@ pub(crate) async fn check_owner<'a>(
     refuse(role, statements)
 }
 
+/// For a role that has `session_replication_role = replica`, and may not set it.
+pub(crate) fn keeps_constraints_off(role: String, database: &str) -> Error {
+    let (of, database) = (SqlName(&role), SqlName(database));
+    // The setting of a role in a database comes before all others.
+    let statement = format!("alter role {of} in database {database} set session_replication_role = origin;");
+    Error::Rights {
+        statements: vec![statement],
+        role,
+    }
+}
+
 fn refuse(role: String, statements: Vec<String>) -> Result<()> {
     match statements.is_empty() {
         true => Ok(()),

@@ -63,3 +63,22 @@ async fn a_standby_takes_no_load() {
         assert!(error.contains(part), "{part} in {error}");
     }
 }
+
+#[tokio::test]
+async fn a_role_whose_constraints_are_off_is_told_what_puts_them_on() {
+    let mut fixture = Fixture::new().await;
+    let (database, role) = (fixture.database.clone(), format!("{}_loader", fixture.database));
+    fixture.publish(monday(), [table("a", [Column::int("id", [1])])]).await;
+    fixture
+        .execute(&format!(
+            "create role {role} login; grant create on schema public to {role}; \
+             alter database {database} set session_replication_role = replica"
+        ))
+        .await;
+    fixture.target.url = fixture.target.url.replacen("postgres@", &format!("{role}@"), 1);
+    let error = chain(&fixture.load(monday()).await.unwrap_err());
+    let mend = format!("alter role {role} in database {database} set session_replication_role = origin;");
+    assert!(error.contains(&mend), "{error}");
+    fixture.execute(&mend).await;
+    fixture.load(monday()).await.unwrap();
+}
