@@ -4,8 +4,8 @@
 //! skipped does no harm, one that comes twice does. Few numbers are skipped by drawing them, which others who
 //! draw meanwhile can't be set back by; many by setting the sequence.
 //!
-//! A sequence can be a column's own (`serial`, an identity, `owned by`), or named in its default alone, where the
-//! name may be looked up at each use. One that runs down goes on below the smallest value. One that cycles is
+//! A sequence can be a column's own (`serial`, an identity, `owned by`), or named in its default alone, or its domain's,
+//! where the name may be looked up at each use. One that runs down goes on below the smallest value. One that cycles is
 //! meant to give its numbers again: it stays.
 
 use lake_postgres::{Connection, Error as PgError, quote_identifier, quote_qualified};
@@ -26,7 +26,8 @@ const DRAWN_MAX: u32 = 1000;
 const FIND: &str = r"
     with inserted as (
         select w.place, w.name, has_column_privilege(w.oid, w.name, 'select') as shown, a.attrelid, a.attnum,
-            d.oid as default_oid, pg_get_expr(d.adbin, d.adrelid) as expression,
+            d.oid as default_oid, case when d.oid is null then y.oid end as domain_oid,
+            coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(y.typdefaultbin, 0)) as expression,
             (with recursive below(oid) as (
                 select a.atttypid
                 union all
@@ -36,10 +37,12 @@ const FIND: &str = r"
         from unnest($1::int[], $2::oid[], $3::text[]) as w(place, oid, name)
         cross join lateral (select w.oid union select relid::oid from pg_partition_tree(w.oid)) part(oid)
         join pg_attribute a on a.attrelid = part.oid and a.attname = w.name and not a.attisdropped
-        left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum),
+        left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        left join pg_type y on y.oid = a.atttypid and y.typtype = 'd'),
     drawn(place, name, shown, numeric, expression, sequence) as (
         select place, name, shown, numeric, expression, refobjid from inserted
-        join pg_depend on classid = 'pg_attrdef'::regclass and objid = default_oid and refclassid = 'pg_class'::regclass
+        join pg_depend on refclassid = 'pg_class'::regclass and
+            (classid = 'pg_attrdef'::regclass and objid = default_oid or classid = 'pg_type'::regclass and objid = domain_oid)
         union all
         select place, name, shown, numeric, expression,
             (select to_regclass(prefix || late[1])::oid from unnest($4::text[]) with ordinality as path(prefix, nth)
