@@ -26,13 +26,14 @@ async fn all_that_keeps_a_column_from_a_wider_type_is_told_at_once() {
     fixture
         .execute(
             "create table t (c int, \"D\" int, g int generated always as (c + 1) stored); \
-             create view seen as select c from t; create materialized view kept as select \"D\" from t; \
+             create view seen as select c from t; create view seen_again as select count(*) from seen; create materialized view kept as select \"D\" from t; \
              create table log (c int); create rule noted as on insert to log do also select c from t; \
              create policy few on t using (c > 0); \
              create function f() returns trigger language plpgsql as 'begin return new; end'; \
              create trigger changed before update of \"D\" on t for each row execute function f(); \
              create function total() returns bigint begin atomic select sum(c) from t; end; \
              create publication few for table t where (c > 0); \
+             create table whole (id int, was t); create view rows as select t from t; \
              create index on t (c); alter table t add check (c > 0); create statistics s on c, \"D\" from t",
         )
         .await;
@@ -43,8 +44,11 @@ async fn all_that_keeps_a_column_from_a_wider_type_is_told_at_once() {
     assert_eq!(
         told,
         [
+            "public.t, column c (to bigint): drop view public.seen_again",
+            "public.t, column \"D\" (to bigint), column c (to bigint): alter table public.whole drop column was",
             "public.t, column \"D\" (to bigint): drop materialized view public.kept",
             "public.t, column \"D\" (to bigint): drop trigger changed on public.t",
+            "public.t, column \"D\" (to bigint), column c (to bigint): drop view public.rows",
             "public.t, column c (to bigint): alter publication few drop table public.t",
             "public.t, column c (to bigint): alter table public.t drop column g",
             "public.t, column c (to bigint): drop function public.total()",
