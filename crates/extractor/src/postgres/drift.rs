@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use lake_postgres::{Connection, quote_qualified};
+use lake_postgres::{Connection, Error as PgError, quote_qualified};
+use tokio_postgres::error::SqlState;
 
 use super::relation::Table;
 use crate::{Error, Result};
@@ -24,6 +25,27 @@ where exists (select from pg_catalog.pg_partition_tree(t.oid) p
               where p.relid <> t.oid
                 and not exists (select from pg_catalog.pg_inherits i
                                 where i.inhrelid = p.relid and i.inhparent = p.parentrelid))";
+
+/// Why the server does not know what a COPY names: a table that is locked can't go, nor can its columns and their types,
+/// so its schema has been renamed. A function that does not find what it names says where it was.
+pub(super) fn explain(error: PgError, table: &Table) -> Error {
+    const MISSING: [SqlState; 4] = [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_COLUMN,
+        SqlState::UNDEFINED_OBJECT,
+        SqlState::INVALID_SCHEMA_NAME,
+    ];
+    let server = match &error {
+        PgError::Query { source, .. } => source.as_db_error(),
+        _ => None,
+    };
+    match server {
+        Some(server) if MISSING.contains(server.code()) && server.where_().is_none() => Error::Renamed {
+            table: table.relation.to_string(),
+        },
+        _ => error.into(),
+    }
+}
 
 /// To be asked when the tables are read. Returns the indexes of those that have to be read again, now without
 /// what is none of the snapshot.

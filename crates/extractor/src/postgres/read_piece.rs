@@ -8,6 +8,7 @@ use lake_postgres::Connection;
 use lake_postgres::copy::{BatchSize, CopyDecoder, RefusedColumn};
 use lake_storage::FileWriter;
 
+use super::drift;
 use super::pieces::Piece;
 use super::read::{Part, Sink, Work};
 use super::refused::Refused;
@@ -25,7 +26,8 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
             table.from,
             piece.condition(table)
         );
-        let mut stream = connection.copy_out(&copy, "read it").await?;
+        let explain = |error| drift::explain(error, table);
+        let mut stream = connection.copy_out(&copy, "read it").await.map_err(explain)?;
         let batch_max = BatchSize {
             rows: BATCH_ROWS_MAX,
             bytes: self.sink.memory().batch_bytes(),
@@ -38,7 +40,7 @@ impl<P: Fn(Progress) + Send + Sync> Work<P> {
         let mut is_refused = false;
         // Read and not told yet.
         let mut bytes = 0;
-        while let Some(rows) = stream.next().await? {
+        while let Some(rows) = stream.next().await.map_err(explain)? {
             let _alone = match rows.len() > batch_max.bytes {
                 true => self.sink.memory().alone().await,
                 false => None,
