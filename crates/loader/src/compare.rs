@@ -16,7 +16,7 @@ use crate::copy::CopyStream;
 use crate::declared_type::is_text;
 use crate::existing::Existing;
 use crate::plan::{ColumnPlan, TablePlan};
-use crate::staging::native_codec;
+use crate::staging::{native_codec, same_values};
 use crate::{Error, Result, TargetTable};
 
 /// How a table of the target differs from the lake's.
@@ -118,6 +118,10 @@ fn comparable(catalog: &TypeCatalog, column: &ColumnPlan, has: &CatalogColumn) -
     let quoted = quote_identifier(&column.name);
     let has_own_type = has.type_name == column.type_name;
     let native = native_codec(catalog, &column.data_type, has);
+    let trimmed = catalog.without_padding(&quoted, has.type_oid, has.type_modifier);
+    if let Some(trimmed) = trimmed.filter(|(_, codec)| same_values(&codec.data_type(), &column.data_type)) {
+        return trimmed;
+    }
     match (native, postgres_type_for(&column.data_type)) {
         (Some(codec), _) if has_own_type => (quoted, codec),
         // In the lake's type: 1.50 of the lake may be 1.5000 in a target of more digits.

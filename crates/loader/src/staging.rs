@@ -283,7 +283,7 @@ pub(crate) fn native_codec(catalog: &TypeCatalog, data_type: &DataType, column: 
 }
 
 /// Equal but for the names and the nullability of list items.
-fn same_values(a: &DataType, b: &DataType) -> bool {
+pub(crate) fn same_values(a: &DataType, b: &DataType) -> bool {
     match (a, b) {
         (DataType::List(a), DataType::List(b)) => same_values(a.data_type(), b.data_type()),
         (DataType::Timestamp(a_unit, a_zone), DataType::Timestamp(b_unit, b_zone)) => {

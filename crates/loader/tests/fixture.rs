@@ -175,7 +175,12 @@ impl Fixture {
                 .map(|c| Field::new(&c.name, c.array.data_type().clone(), true).with_metadata(c.metadata.clone()))
                 .collect();
             let schema = Arc::new(Schema::new(fields));
-            let arrays = table.columns.iter().map(|c| c.array.clone()).collect();
+            // As extracts write `char(n)`.
+            let arrays = table.columns.iter().map(|c| match c.metadata.get(METADATA_TYPE) {
+                Some(declared) if declared.starts_with("character(") => lake_storage::trimmed(&c.array),
+                _ => c.array.clone(),
+            });
+            let arrays = arrays.collect();
             let batch = RecordBatch::try_new(schema.clone(), arrays).unwrap();
             let mut file = writer.file(&table.name, &schema, 0).unwrap();
             file.write(&batch).unwrap();

@@ -50,7 +50,7 @@ const CARRIED: &[(&str, [Option<&str>; 2])] = &[
     ("public.document", [Some("{\"a\": 1}"), None]),
     ("public.letter", [Some("b"), None]),
     ("public.relation", [Some("4000000001"), Some("-")]),
-    ("public.two_letters", [Some("ab   "), None]),
+    ("public.two_letters", [Some("ab"), None]),
     ("public.shout", [Some("Loud"), Some("-1")]),
 ];
 

@@ -208,11 +208,36 @@ impl TypeCatalog {
     /// The SQL that gives a column in the form in which it travels, and that form.
     ///
     /// Text comes from the type's own output function: a cast to text is another thing for some
-    /// types (it trims `char(n)`, writes booleans out, adds `/32` to addresses).
+    /// types (it writes booleans out, adds `/32` to addresses). Of `char(n)` that cast is what is wanted: see
+    /// [`TypeCatalog::without_padding`].
     pub fn select(&self, column: &str, oid: u32, modifier: i32, as_text: bool) -> (String, ColumnCodec) {
+        if let Some(trimmed) = self.without_padding(column, oid, modifier) {
+            return trimmed;
+        }
         match self.native_codec(oid, modifier) {
             Some(codec) if !as_text || matches!(codec, ColumnCodec::Text | ColumnCodec::Char) => (column.into(), codec),
             _ => (self.as_text(column, oid), ColumnCodec::Text),
+        }
+    }
+
+    /// Of a column of `char(n)`, or of an array of it, the SQL that gives its values without the blanks that pad
+    /// them, and the form in which these travel; `None` for all else.
+    ///
+    /// The blanks mean nothing in Postgres, and come back with the type. `bpchar` without a length has only
+    /// those that were written, and keeps them.
+    pub fn without_padding(&self, column: &str, oid: u32, modifier: i32) -> Option<(String, ColumnCodec)> {
+        match self.types.get(&oid).map(|t| t.kind) {
+            Some(TypeKind::Domain { base, modifier }) => self.without_padding(column, base, modifier),
+            Some(TypeKind::Array { element }) if self.native_codec(oid, modifier).is_some() => {
+                self.without_padding(column, element, modifier)?;
+                let codec = ColumnCodec::List {
+                    element: Box::new(ColumnCodec::Text),
+                    element_oid: oid::TEXT,
+                };
+                Some((format!("{column}::pg_catalog.text[]"), codec))
+            }
+            _ if oid == oid::BPCHAR && modifier >= 0 => Some((format!("{column}::pg_catalog.text"), ColumnCodec::Text)),
+            _ => None,
         }
     }
 

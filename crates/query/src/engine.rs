@@ -15,7 +15,10 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, execute_stream};
 use datafusion::prelude::SessionConfig;
@@ -25,11 +28,12 @@ use lake_storage::{EXTRACT_DATE, Lake, MemorySize, RESULTS, RunDate, RunId};
 use crate::catalog::{CATALOG, LAKE_SCHEMA, LakeCatalog, PLAIN_SCHEMA};
 use crate::in_order::UnionsInOrder;
 use crate::planning_error::from_datafusion;
+use crate::postgres::PostgresSemantics;
 use crate::reading::{Plain, Reading};
 use crate::statement::{Allowed, parse};
 use crate::table::LakeTable;
 use crate::unchecked_scan::UncheckedScans;
-use crate::{Error, QueryStream, Result};
+use crate::{Error, QueryStream, Result, result_schema};
 
 /// The days that a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +130,7 @@ impl Engine {
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.parquet.schema_force_view_types = false;
         options.sql_parser.collect_spans = true;
+        options.sql_parser.parse_float_as_decimal = true;
         options.execution.time_zone = Some("UTC".to_owned());
         options.optimizer.hash_join_single_partition_threshold = COLLECTED_BYTES_MAX;
         options.optimizer.hash_join_single_partition_threshold_rows = COLLECTED_ROWS_MAX;
@@ -144,6 +149,12 @@ impl Engine {
             .with_config(config)
             .with_runtime_env(runtime.build_arc().map_err(from_datafusion)?)
             .with_default_features();
+        let semantics = PostgresSemantics {
+            sum: sum_udaf(),
+            count: count_udaf(),
+        };
+        let analyzer: [Arc<dyn AnalyzerRule + Send + Sync>; 1] = [Arc::new(semantics)];
+        builder = builder.with_analyzer_rules(analyzer.into_iter().chain(Analyzer::new().rules).collect());
         let mut rules = PhysicalOptimizer::new().rules;
         if settings.target_partitions <= 1 {
             rules.insert(0, Arc::new(UnionsInOrder));
@@ -319,7 +330,8 @@ impl Plan {
             physical = Arc::new(crate::in_order::InOrderExec::new(physical));
         }
         let stream = execute_stream(physical, self.state.task_ctx()).map_err(from_datafusion)?;
-        Ok(QueryStream::new(stream, self.reading))
+        let schema = result_schema::declared(&self.logical, &stream.schema());
+        Ok(QueryStream::new(stream, &schema, self.reading))
     }
 }
 

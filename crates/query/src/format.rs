@@ -11,6 +11,8 @@ mod parquet_output;
 mod table;
 mod value;
 
+pub(crate) use value::quotient_text;
+
 use std::fmt;
 use std::io::Write;
 use std::str::FromStr;

@@ -1,5 +1,6 @@
 //! DataFusion's errors in our own: each said once, with its place in the SQL.
 
+use arrow::error::ArrowError;
 use datafusion::common::utils::datafusion_strsim::levenshtein;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
@@ -79,6 +80,13 @@ fn query_error(error: &DataFusionError, position: Option<Position>) -> Error {
         .split(DataFusionError::BACK_TRACE_SEP)
         .next()
         .unwrap_or_default();
+    let message = match error {
+        DataFusionError::ArrowError(arrow, _) if matches!(**arrow, ArrowError::DivideByZero) => "division by zero",
+        DataFusionError::NotImplemented(text) if text.starts_with("Decimal ") => {
+            "a number has more places than can be computed exactly: write it as text and cast it, e.g. '1e300'::float8"
+        }
+        _ => message,
+    };
     match error {
         DataFusionError::ResourcesExhausted(_) => Error::Memory {
             message: message.to_owned(),

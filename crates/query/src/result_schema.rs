@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
 use lake_storage::EXTRACT_DATE;
 
+use crate::lineage::is_column_of_table;
 use crate::{Error, Result, result_type};
 
 /// The one piece of metadata that a column keeps on its way through a query: the type that it has in
 /// Postgres. Keys and NOT NULL are a table's, not a column's.
-const METADATA_TYPE: &str = "postgres.type";
+pub(crate) const METADATA_TYPE: &str = "postgres.type";
 
 /// Delta's own list, for tables without column mapping.
 const REFUSED: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='];
@@ -24,17 +25,26 @@ const REFUSED: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='];
 /// [`Error::ResultColumn`] for a name or a type that the lake can't keep.
 pub(crate) fn of(plan: &LogicalPlan, schema: &Schema) -> Result<SchemaRef> {
     check_names(schema)?;
-    let kept = result_type::schema(schema)?;
-    let fields = kept.fields().iter().enumerate().map(|(place, field)| {
-        let mut metadata = HashMap::new();
-        if let Some(value) = field.metadata().get(METADATA_TYPE)
-            && is_column_of_table(plan, place)
-        {
-            metadata.insert(METADATA_TYPE.to_owned(), value.clone());
-        }
-        Field::new(field.name(), field.data_type().clone(), true).with_metadata(metadata)
+    let kept = result_type::schema(&declared(plan, schema))?;
+    let fields = kept.fields().iter().map(|field| {
+        let mut metadata = field.metadata().clone();
+        metadata.retain(|key, _| key == METADATA_TYPE);
+        field.as_ref().clone().with_nullable(true).with_metadata(metadata)
     });
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// The schema with what is known of the types in Postgres of those columns alone that are a table's unchanged:
+/// DataFusion keeps metadata through casts and some functions as well.
+pub(crate) fn declared(plan: &LogicalPlan, schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().enumerate().map(|(place, field)| {
+        if field.metadata().is_empty() || is_column_of_table(plan, place) {
+            field.clone()
+        } else {
+            Arc::new(field.as_ref().clone().with_metadata(HashMap::new()))
+        }
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 fn check_names(schema: &Schema) -> Result<()> {
@@ -67,47 +77,4 @@ fn check_names(schema: &Schema) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether an output column is a table's column unchanged, so that it still is of the type that it
-/// has there: DataFusion keeps metadata through casts and some functions as well.
-fn is_column_of_table(plan: &LogicalPlan, place: usize) -> bool {
-    let through = |input: &LogicalPlan, expr: &Expr| match expr.clone().unalias() {
-        Expr::Column(column) => input
-            .schema()
-            .maybe_index_of_column(&column)
-            .is_some_and(|place| is_column_of_table(input, place)),
-        _ => false,
-    };
-    match plan {
-        LogicalPlan::TableScan(_) => true,
-        LogicalPlan::Projection(node) => node.expr.get(place).is_some_and(|expr| through(&node.input, expr)),
-        LogicalPlan::Aggregate(node) => node
-            .group_expr
-            .get(place)
-            .is_some_and(|expr| through(&node.input, expr)),
-        LogicalPlan::SubqueryAlias(node) => is_column_of_table(&node.input, place),
-        LogicalPlan::Filter(node) => is_column_of_table(&node.input, place),
-        LogicalPlan::Sort(node) => is_column_of_table(&node.input, place),
-        LogicalPlan::Limit(node) => is_column_of_table(&node.input, place),
-        LogicalPlan::Distinct(Distinct::All(input)) => is_column_of_table(input, place),
-        LogicalPlan::Window(node) => {
-            place < node.input.schema().fields().len() && is_column_of_table(&node.input, place)
-        }
-        LogicalPlan::Join(join) => {
-            let left = join.left.schema().fields().len();
-            match join.join_type {
-                JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full if place < left => {
-                    is_column_of_table(&join.left, place)
-                }
-                JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
-                    is_column_of_table(&join.right, place - left)
-                }
-                JoinType::LeftSemi | JoinType::LeftAnti => is_column_of_table(&join.left, place),
-                JoinType::RightSemi | JoinType::RightAnti => is_column_of_table(&join.right, place),
-                _ => false,
-            }
-        }
-        _ => false,
-    }
 }

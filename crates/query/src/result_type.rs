@@ -6,18 +6,24 @@
 //! UInt32                 Int64                 Timestamp of another zone            of UTC
 //! UInt64                 Decimal128(20, 0)     Date64                               Date32
 //! Float16                Float32               Null                                 Utf8
-//! Decimal32, 64, 256     Decimal128            views, dictionaries, large types     the plain ones
+//! Decimal32, 64          Decimal128            views, dictionaries, large types     the plain ones
+//! Decimal256             text, as numeric
 //! ```
 //! A value that does not fit exactly, as a nanosecond into microseconds, is an error.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Date64Type, Field, FieldRef, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
+use arrow::datatypes::{
+    DataType, Date64Type, Decimal256Type, Field, FieldRef, Schema, SchemaRef, TimeUnit, TimestampNanosecondType,
+};
 use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
 
+use crate::format::quotient_text;
+use crate::result_schema::METADATA_TYPE;
 use crate::{Error, Result};
 
 const DAY_MS: i64 = 86_400_000;
@@ -65,7 +71,13 @@ fn field(field: &FieldRef) -> Result<FieldRef> {
         return Ok(field.clone());
     }
     // The metadata speaks of the type that it was.
-    Ok(Arc::new(Field::new(field.name(), kept, field.is_nullable())))
+    let kept_field = Field::new(field.name(), kept, field.is_nullable());
+    Ok(Arc::new(match field.data_type() {
+        DataType::Decimal256(..) => {
+            kept_field.with_metadata(HashMap::from([(METADATA_TYPE.to_owned(), "numeric".to_owned())]))
+        }
+        _ => kept_field,
+    }))
 }
 
 /// The type that the lake keeps values of `data_type` in.
@@ -81,9 +93,8 @@ fn kept(data_type: &DataType) -> Option<DataType> {
         D::UInt64 => D::Decimal128(20, 0),
         D::Float16 => D::Float32,
         D::Decimal32(p, s) | D::Decimal64(p, s) | D::Decimal128(p, s) => decimal(*p, *s)?,
-        // Its values may well fit: those that do not are errors.
-        D::Decimal256(p, s) => decimal((*p).min(38), *s)?,
-        D::Null | D::Utf8View | D::LargeUtf8 => D::Utf8,
+        // As a numeric without a precision, which the lake has as text.
+        D::Decimal256(..) | D::Null | D::Utf8View | D::LargeUtf8 => D::Utf8,
         D::BinaryView | D::LargeBinary | D::FixedSizeBinary(_) => D::Binary,
         D::Time32(_) | D::Time64(_) | D::Interval(_) | D::Duration(_) => D::Utf8,
         D::Date64 => D::Date32,
@@ -112,6 +123,11 @@ fn decimal(precision: u8, scale: i8) -> Option<DataType> {
 fn convert(array: &ArrayRef, to: &DataType) -> std::result::Result<ArrayRef, ArrowError> {
     if array.data_type() == to {
         return Ok(array.clone());
+    }
+    if let DataType::Decimal256(precision, scale) = array.data_type() {
+        let values = array.as_primitive::<Decimal256Type>().iter();
+        let texts = values.map(|value| value.map(|value| quotient_text(value, *precision, *scale)));
+        return Ok(Arc::new(texts.collect::<StringArray>()));
     }
     refuse_finer(array)?;
     // Not `safe`: a value that does not fit is an error, not a NULL.

@@ -25,9 +25,10 @@ pub struct QueryStream {
 }
 
 impl QueryStream {
-    pub(crate) fn new(batches: SendableRecordBatchStream, reading: Arc<Reading>) -> Self {
+    /// `schema` is that of the batches, as far as their types go.
+    pub(crate) fn new(batches: SendableRecordBatchStream, schema: &SchemaRef, reading: Arc<Reading>) -> Self {
         Self {
-            schema: plain_strings::schema(&batches.schema()),
+            schema: plain_strings::schema(schema),
             batches,
             _reading: reading,
         }

@@ -1,6 +1,6 @@
 //! A table of the lake for DataFusion: the files that manifests name, in the order of the rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray as _, BooleanArray, Date32Array, RecordBatch};
@@ -16,12 +16,16 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, ScalarUDF, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use lake_storage::{EXTRACT_DATE, Lake, RunDate, StoredFile, TableEntry};
 
 use crate::file_reader::{CheckedReaders, ScannedFile};
+use crate::postgres::TrimBlanks;
 use crate::{Result, Scope, day_schema};
 
 /// A table in the scope of a query.
@@ -33,6 +37,8 @@ pub(crate) struct LakeTable {
     source: String,
     schema: TableSchema,
     files: Vec<TableFile>,
+    /// Columns whose values have, in files of some days, the blanks of `char(n)`.
+    padded: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -62,9 +68,11 @@ impl LakeTable {
             let of_day = of_day.filter(|file| file.rows > 0);
             files.extend(of_day.map(|stored| TableFile { date, stored }));
         }
+        let padded = files.iter().flat_map(|file| file.stored.padded.iter().cloned());
         Ok(Self {
             source: source.to_owned(),
             schema: TableSchema::builder(own).with_table_partition_cols(partition).build(),
+            padded: padded.collect(),
             files,
         })
     }
@@ -139,6 +147,37 @@ impl LakeTable {
         ScalarValue::Date32(Some(date.days_since_epoch()))
     }
 
+    /// The statistics of such columns are of the values with their blanks.
+    fn is_on_padded(&self, filter: &Expr) -> bool {
+        let mut columns = filter.column_refs().into_iter();
+        columns.any(|column| self.padded.contains(&column.name))
+    }
+
+    /// A scan with the blanks trimmed that earlier days have.
+    fn trimmed(&self, scan: Arc<dyn ExecutionPlan>, state: &dyn Session) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let schema = scan.schema();
+        if !schema.fields().iter().any(|field| self.padded.contains(field.name())) {
+            return Ok(scan);
+        }
+        let trim = Arc::new(ScalarUDF::from(TrimBlanks));
+        let columns = schema.fields().iter().enumerate().map(|(place, field)| {
+            let mut expr: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), place));
+            if self.padded.contains(field.name()) {
+                let options = Arc::new(state.config_options().clone());
+                expr = Arc::new(ScalarFunctionExpr::new(
+                    "trim_blanks",
+                    trim.clone(),
+                    vec![expr],
+                    field.clone(),
+                    options,
+                ));
+            }
+            (expr, field.name().clone())
+        });
+        let columns: Vec<_> = columns.collect();
+        Ok(Arc::new(ProjectionExec::try_new(columns, scan)?))
+    }
+
     fn on_days_only(&self, filter: &Expr) -> bool {
         self.is_partitioned()
             && !filter.is_volatile()
@@ -164,6 +203,7 @@ impl TableProvider for LakeTable {
             .iter()
             .map(|filter| match self.on_days_only(filter) {
                 true => TableProviderFilterPushDown::Exact,
+                false if self.is_on_padded(filter) => TableProviderFilterPushDown::Unsupported,
                 false => TableProviderFilterPushDown::Inexact,
             })
             .collect())
@@ -209,7 +249,7 @@ impl TableProvider for LakeTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        self.trimmed(DataSourceExec::from_data_source(config), state)
     }
 }
 

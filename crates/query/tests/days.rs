@@ -1,11 +1,14 @@
 //! What a query sees of one day and of all days.
 
+use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int32Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray as _, BinaryArray, Int32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
 use lake_storage::{Coverage, RunLog, StepStatus};
+use serde_json::{Value, json};
 
-use crate::support::{DAY_1, DAY_2, DAY_3, TestLake, chain, csv, day, error, ints, of_files, rows, table, texts};
+use crate::support::{DAY_1, DAY_2, DAY_3, TestLake, chain, csv, date, day, error, ints, of_files, rows, table, texts};
 
 #[tokio::test]
 async fn one_day_is_the_table_as_it_is_in_its_source() {
@@ -116,13 +119,13 @@ async fn widened_columns_read_and_filter() {
 
 fn move_away(lake: &TestLake, table: &str) {
     let folder = lake.lake.table_dir("postgres", table).unwrap();
-    std::fs::rename(&folder, folder.with_extension("old")).unwrap();
+    fs::rename(&folder, folder.with_extension("old")).unwrap();
 }
 
 fn move_back(lake: &TestLake, table: &str, date: &str) {
     let folder = lake.lake.table_dir("postgres", table).unwrap();
     let partition = format!("extract_date={date}");
-    std::fs::rename(folder.with_extension("old").join(&partition), folder.join(&partition)).unwrap();
+    fs::rename(folder.with_extension("old").join(&partition), folder.join(&partition)).unwrap();
 }
 
 #[tokio::test]
@@ -151,11 +154,7 @@ async fn empty_tables_have_their_columns() {
 #[tokio::test]
 async fn rows_come_in_the_order_of_the_manifest() {
     let lake = TestLake::new();
-    let schema = Arc::new(arrow::datatypes::Schema::new(vec![arrow::datatypes::Field::new(
-        "id",
-        arrow::datatypes::DataType::Int64,
-        true,
-    )]));
+    let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
     let batch = |from: i64| RecordBatch::try_new(schema.clone(), vec![ints(from..from + 20_000)]).unwrap();
     let files = [60_000, 0, 40_000, 20_000].map(|from| vec![batch(from)]).to_vec();
     lake.day("postgres", DAY_1, vec![of_files("t", schema.clone(), files)])
@@ -235,4 +234,54 @@ async fn runs_are_a_table() {
         lake.on(DAY_2, sql).await,
         "lake run,2026-01-01,extract,postgres,done,12,\nlake run,2026-01-01,load,,failed,0,no server\n"
     );
+}
+
+#[tokio::test]
+async fn days_from_before_char_was_trimmed_are_read_as_the_others() {
+    let lake = TestLake::new();
+    let column = |values: [&str; 2]| {
+        let metadata = [("postgres.type".to_owned(), "character(8)".to_owned())].into();
+        let field = Field::new("name", DataType::Utf8, true).with_metadata(metadata);
+        let schema = Arc::new(Schema::new(vec![field, Field::new("id", DataType::Int64, true)]));
+        let batch = RecordBatch::try_new(schema.clone(), vec![texts(values), ints([1, 2])]).unwrap();
+        of_files("nations", schema, vec![vec![batch]])
+    };
+    lake.day("postgres", DAY_1, vec![column(["FRANCE  ", "GERMANY "])])
+        .await;
+    lake.day("postgres", DAY_2, vec![column(["FRANCE", "GERMANY"])]).await;
+
+    let path = lake
+        .lake
+        .root()
+        .join("_manifests/postgres")
+        .join(format!("{DAY_1}.json"));
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    manifest["format"] = json!(1);
+    manifest.as_object_mut().unwrap().remove("hash");
+    let entry = manifest["tables"]["nations"].as_object_mut().unwrap();
+    assert_eq!(entry.remove("trimmed"), Some(json!(true)));
+    fs::write(&path, manifest.to_string()).unwrap();
+
+    let sql = "select id, extract_date from nations where name = 'FRANCE' order by extract_date";
+    assert_eq!(lake.all(sql).await, format!("1,{DAY_1}\n1,{DAY_2}\n"));
+    assert_eq!(
+        lake.all("select name, count(*) from nations where name in ('FRANCE', 'ITALY') group by name")
+            .await,
+        "FRANCE  ,2\n"
+    );
+    assert_eq!(
+        lake.on(DAY_1, "select name || '|', length(name) from nations where id = 2")
+            .await,
+        "GERMANY|,7\n"
+    );
+    let manifest = lake.lake.manifest("postgres", date(DAY_1)).unwrap().unwrap();
+    let batches = lake
+        .lake
+        .batches("postgres", "nations", &manifest.tables["nations"])
+        .unwrap();
+    for batch in batches {
+        let batch = batch.unwrap();
+        let names: Vec<_> = batch.column(0).as_string::<i32>().iter().flatten().collect();
+        assert_eq!(names, ["FRANCE", "GERMANY"]);
+    }
 }

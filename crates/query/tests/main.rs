@@ -6,6 +6,7 @@ mod days;
 mod exports;
 mod formats;
 mod names;
+mod postgres;
 mod pruning;
 mod result_columns;
 mod statements;

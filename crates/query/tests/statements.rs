@@ -105,9 +105,10 @@ async fn errors_are_said_once_with_their_place() {
     );
 
     for (sql, expected) in [
-        ("select 1 / id from t", "Divide by zero"),
-        ("select s, sum(1 / id) from t group by s order by s", "Divide by zero"),
+        ("select 1 / id from t", "division by zero"),
+        ("select s, sum(1 / id) from t group by s order by s", "division by zero"),
         ("select nosuch(id) from t", "nosuch"),
+        ("select 1e300 from t", "'1e300'::float8"),
         ("select cast(s as int) from t", "'a'"),
         ("select s, count(*) from t", "GROUP BY"),
     ] {
@@ -132,7 +133,7 @@ async fn literals_do_not_round_doubles() {
     let sql = "select x = 0.0, coalesce(x, 0.0) = x, x < 0.5, cast('NaN' as double) > 0.5 from (values (1e-20)) t(x)";
     assert_eq!(rows(&engine, sql).await, "false,true,true,true\n");
     assert_eq!(
-        rows(&engine, "select 1e300 > 1, cast(1.25 as decimal(4,2)) = 1.25").await,
+        rows(&engine, "select '1e300'::float8 > 1, cast(1.25 as decimal(4,2)) = 1.25").await,
         "true,true\n"
     );
 }

@@ -135,6 +135,10 @@ pub struct TableEntry {
     /// For a query's result: the run of each source's manifest that it was computed from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, RunId>,
+    /// Whether values of `char(n)` are without the blanks that pad them. They were not before there were
+    /// such notes: whoever reads them trims them.
+    #[serde(default)]
+    pub trimmed: bool,
     /// The files, in the order of the source's rows.
     pub files: Vec<DataFile>,
     /// The day's own columns, as Delta writes a schema.

@@ -17,6 +17,7 @@ use crate::retype::rewrite;
 use crate::schema::EXTRACT_DATE;
 use crate::{
     DayWriter, Error, Lake, MissingStep, Origin, RESULTS, Result, RunDate, RunId, StoredFile, TableEntry, WrittenFile,
+    padding,
 };
 
 const CLOCK_TICK: Duration = Duration::from_millis(100);
@@ -175,8 +176,13 @@ impl Lake {
     /// The files that a manifest names, whatever has become of them.
     pub(crate) fn named_files(&self, source: &str, table: &str, entry: &TableEntry) -> Result<Vec<StoredFile>> {
         let folder = self.table_dir(source, table)?;
+        let padded: Arc<[String]> = match entry.trimmed {
+            true => Arc::default(),
+            false => padding::columns(&*entry.arrow_schema(table)?).collect(),
+        };
         let files = entry.files.iter().map(|file| StoredFile {
             path: folder.join(&file.path),
+            padded: padded.clone(),
             rows: file.rows,
             bytes: file.bytes,
             footer: file.footer,
@@ -345,7 +351,7 @@ impl DayWriter {
                 date: Some(self.date),
             };
             written.push(rewrite(
-                &StoredFile::of_other_tool(path, origin)?,
+                &StoredFile::of_other_tool(path, origin, &schema)?,
                 &to,
                 &schema,
                 &self.lake,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -15,7 +16,7 @@ use crate::disk::{self, io};
 use crate::encoding::leaf;
 use crate::memory::Alone;
 use crate::row_groups::{self, RowGroups};
-use crate::{CheckedFile, Compatibility, Error, Footer, Memory, Result, StoredFile};
+use crate::{CheckedFile, Compatibility, Error, Footer, Memory, Result, StoredFile, padding};
 
 /// For what is written by others in these properties: `RowGroups` has a bound of its own.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
@@ -52,6 +53,7 @@ impl WrittenFile {
             path: self.path.clone(),
             rows: self.rows,
             bytes: self.bytes,
+            padded: Arc::default(),
             footer: Some(self.footer),
             origin: None,
         }
@@ -208,7 +210,8 @@ impl OpenFile {
             return Ok(None);
         };
         let stored = self.file.stored();
-        stored.decode(|| batches.next().transpose().map_err(|error| stored.undecodable(&error)))
+        let batch = stored.decode(|| batches.next().transpose().map_err(|error| stored.undecodable(&error)))?;
+        Ok(batch.map(|batch| padding::trim(batch, &stored.padded)))
     }
 
     /// Goes on to the next row group; tells whether there is one.
@@ -253,8 +256,6 @@ fn parquet_error(path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> E
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Array, Float64Array, Int32Array, ListArray, StringArray};
     use arrow::datatypes::{DataType, Field, Float64Type, Schema};
     use parquet::file::metadata::RowGroupMetaData;

@@ -270,6 +270,7 @@ impl DayWriter {
             relation: table.relation.clone(),
             snapshot: table.snapshot.clone(),
             inputs: table.inputs.clone(),
+            trimmed: true,
             files,
             schema: TableEntry::schema_value(&table.name, &table.schema)?,
         };

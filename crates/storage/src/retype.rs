@@ -235,6 +235,7 @@ impl DayWriter {
         }
         entry.files = self.place(table, date, written)?;
         entry.bytes = entry.files.iter().map(|file| file.bytes).sum();
+        entry.trimmed = true; // by the reader
         entry.schema = TableEntry::schema_value(table, &schema)?;
         entry.delta_version = joining.delta.next_version();
         Ok(true)

@@ -12,6 +12,8 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
+use crate::padding;
+
 /// Whether the values of a type can be written as text.
 pub(crate) fn has_text(data_type: &DataType) -> bool {
     use DataType::{Binary, Boolean, Date32, Decimal128, Float32, Float64, Int16, Int32, Int64, List, Timestamp, Utf8};
@@ -30,7 +32,9 @@ pub(crate) fn text(values: &dyn Array, field: &Field) -> Result<StringArray, Arr
     /// As `lake_postgres::METADATA_TYPE` and `lake_postgres::METADATA_BASE_TYPE`.
     const DECLARED: [&str; 2] = ["postgres.base_type", "postgres.type"];
     let declared = DECLARED.iter().find_map(|key| field.metadata().get(*key));
-    let is_money = declared.is_some_and(|declared| declared.trim_end_matches("[]") == "money");
+    let declared = declared.map_or("", |declared| declared.trim_end_matches("[]"));
+    let is_money = declared == "money";
+    let characters_min = padding::length(declared).unwrap_or_default();
     let mut builder = StringBuilder::with_capacity(values.len(), values.len() * 8);
     let mut cell = String::new();
     for row in 0..values.len() {
@@ -47,7 +51,12 @@ pub(crate) fn text(values: &dyn Array, field: &Field) -> Result<StringArray, Arr
                     "false"
                 }
             }
-            DataType::List(_) => array(&*values.as_list::<i32>().value(row), is_money, &mut cell)?,
+            DataType::List(_) => array(
+                &*values.as_list::<i32>().value(row),
+                is_money,
+                characters_min,
+                &mut cell,
+            )?,
             _ => scalar(values, row, is_money, &mut cell)?,
         }
         builder.append_value(&cell);
@@ -56,7 +65,7 @@ pub(crate) fn text(values: &dyn Array, field: &Field) -> Result<StringArray, Arr
 }
 
 /// As `array_out` does (`src/backend/utils/adt/arrayfuncs.c`).
-fn array(elements: &dyn Array, is_money: bool, out: &mut String) -> Result<(), ArrowError> {
+fn array(elements: &dyn Array, is_money: bool, characters_min: usize, out: &mut String) -> Result<(), ArrowError> {
     let is_special = |c: char| {
         matches!(
             c,
@@ -75,6 +84,8 @@ fn array(elements: &dyn Array, is_money: bool, out: &mut String) -> Result<(), A
         }
         element.clear();
         scalar(elements, index, is_money, &mut element)?;
+        let padded = characters_min.saturating_sub(element.chars().count());
+        element.extend(std::iter::repeat_n(' ', padded));
         if !element.is_empty() && !element.eq_ignore_ascii_case("null") && !element.contains(is_special) {
             out.push_str(&element);
             continue;

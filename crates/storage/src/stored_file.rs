@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arrow::datatypes::Schema;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
@@ -26,7 +27,7 @@ use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaData, Parque
 use serde::{Deserialize, Serialize};
 
 use crate::hash::{Hash, Hashing};
-use crate::{Error, MissingStep, Result, RunDate, SqlName, disk, panics};
+use crate::{Error, MissingStep, Result, RunDate, SqlName, disk, padding, panics};
 
 /// The first bytes of a Parquet file.
 pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
@@ -51,6 +52,8 @@ pub struct StoredFile {
     pub rows: u64,
     /// Its size.
     pub bytes: u64,
+    /// Its columns of `char(n)` whose values still have the blanks that pad them.
+    pub padded: Arc<[String]>,
     pub(crate) footer: Option<Footer>,
     /// None while it is not published.
     pub(crate) origin: Option<Origin>,
@@ -131,14 +134,15 @@ impl StoredFile {
         self.footer.is_some()
     }
 
-    /// A file that another tool has written: of it nothing is known but what it says itself.
-    pub(crate) fn of_other_tool(path: PathBuf, origin: Origin) -> Result<Self> {
+    /// A file that another tool has written for a table of `schema`: of it nothing is known but what it says itself.
+    pub(crate) fn of_other_tool(path: PathBuf, origin: Origin, schema: &Schema) -> Result<Self> {
         let file = disk::open_to_read(&path)?;
         let bytes = file.metadata().map_err(disk::io("read", &path))?.len();
         let mut stored = Self {
             path,
             rows: 0,
             bytes,
+            padded: padding::columns(schema).collect(),
             footer: None,
             origin: Some(origin),
         };

@@ -1,5 +1,6 @@
 //! A column of a batch as text: as psql shows values, or as JSON.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use arrow::array::{
@@ -10,13 +11,14 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType, Field,
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    UInt16Type, UInt32Type, UInt64Type, i256,
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::array_text;
 use super::calendar::{self, Look};
+use crate::postgres::{char_length, declared};
 use crate::{Error, Result};
 
 /// A column, ready to be written cell by cell.
@@ -30,6 +32,8 @@ pub(super) struct Column<'a> {
     name: &'a str,
     array: &'a dyn Array,
     values: Values<'a>,
+    /// Texts are padded to so many characters: those of `char(n)`, which the lake holds without their blanks.
+    characters_min: usize,
 }
 
 /// Appends the value of a row.
@@ -91,9 +95,24 @@ pub(super) fn columns<'a>(schema: &'a Schema, arrays: &'a [ArrayRef]) -> Result<
 
 impl<'a> Column<'a> {
     fn new(field: &'a Field, array: &'a dyn Array) -> Result<Self> {
-        let name = field.name().as_str();
-        let values = Values::new(name, array)?;
-        Ok(Self { name, array, values })
+        let length = declared(field).and_then(char_length);
+        Self::padded(field.name(), array, length.unwrap_or_default())
+    }
+
+    fn padded(name: &'a str, array: &'a dyn Array, characters_min: usize) -> Result<Self> {
+        Ok(Self {
+            name,
+            array,
+            values: Values::new(name, array, characters_min)?,
+            characters_min,
+        })
+    }
+
+    fn string(&self, text: &'a str) -> Cow<'a, str> {
+        match self.characters_min {
+            0 => text.into(),
+            length => format!("{text:<length$}").into(),
+        }
     }
 
     pub(super) fn is_null(&self, row: usize) -> bool {
@@ -109,7 +128,7 @@ impl<'a> Column<'a> {
             Values::Decimal(format) => out.extend_from_slice(format(row).as_bytes()),
             Values::Float32(value) => float(f64::from(value(row)), &value(row), out),
             Values::Float64(values) => float(values[row], &values[row], out),
-            Values::String(array) => out.extend_from_slice(array.value(row).as_bytes()),
+            Values::String(array) => out.extend_from_slice(self.string(array.value(row)).as_bytes()),
             Values::Binary(array) => hex(array.value(row), out),
             Values::Date(days) => calendar::date(days[row].into(), Look::Sql, out),
             Values::Timestamp { counts, unit, utc } => calendar::timestamp(counts[row], *unit, *utc, Look::Sql, out),
@@ -151,7 +170,7 @@ impl<'a> Column<'a> {
             Values::Boolean(_) | Values::Integer(_) | Values::Decimal(_) => self.text(row, out)?,
             Values::Float32(value) if value(row).is_finite() => self.text(row, out)?,
             Values::Float64(values) if values[row].is_finite() => self.text(row, out)?,
-            Values::String(array) => json_string(array.value(row), out),
+            Values::String(array) => json_string(&self.string(array.value(row)), out),
             Values::Date(days) => quoted(out, |out| calendar::date(days[row].into(), Look::Iso, out)),
             Values::Timestamp { counts, unit, utc } => quoted(out, |out| {
                 calendar::timestamp(counts[row], *unit, *utc, Look::Iso, out);
@@ -208,7 +227,11 @@ impl<'a> Column<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn new(name: &'a str, array: &'a dyn Array) -> Result<Self> {
+    /// `characters_min` is that of a list's items.
+    fn new(name: &'a str, array: &'a dyn Array, characters_min: usize) -> Result<Self> {
+        let items = |field: &'a Field, values: &'a dyn Array| {
+            Column::padded(field.name(), values, characters_min).map(Box::new)
+        };
         Ok(match array.data_type() {
             DataType::Null => Self::Null,
             DataType::Boolean => Self::Boolean(array.as_boolean()),
@@ -223,7 +246,10 @@ impl<'a> Values<'a> {
             DataType::Decimal32(p, s) => decimal::<Decimal32Type>(array, *p, *s),
             DataType::Decimal64(p, s) => decimal::<Decimal64Type>(array, *p, *s),
             DataType::Decimal128(p, s) => decimal::<Decimal128Type>(array, *p, *s),
-            DataType::Decimal256(p, s) => decimal::<Decimal256Type>(array, *p, *s),
+            DataType::Decimal256(p, s) => {
+                let values = array.as_primitive::<Decimal256Type>().values();
+                Self::Decimal(Box::new(|row| quotient_text(values[row], *p, *s)))
+            }
             DataType::Float16 => {
                 let values = array.as_primitive::<Float16Type>().values();
                 Self::Float32(Box::new(|row| values[row].to_f32()))
@@ -251,7 +277,7 @@ impl<'a> Values<'a> {
                 let offsets = list.value_offsets();
                 Self::List {
                     range: Box::new(|row| offsets[row] as usize..offsets[row + 1] as usize),
-                    items: Box::new(Column::new(field, list.values())?),
+                    items: items(field, list.values())?,
                 }
             }
             DataType::LargeList(field) => {
@@ -259,14 +285,14 @@ impl<'a> Values<'a> {
                 let offsets = list.value_offsets();
                 Self::List {
                     range: Box::new(|row| offsets[row] as usize..offsets[row + 1] as usize),
-                    items: Box::new(Column::new(field, list.values())?),
+                    items: items(field, list.values())?,
                 }
             }
             DataType::FixedSizeList(field, size) => {
                 let size = *size as usize;
                 Self::List {
                     range: Box::new(move |row| row * size..(row + 1) * size),
-                    items: Box::new(Column::new(field, array.as_fixed_size_list().values())?),
+                    items: items(field, array.as_fixed_size_list().values())?,
                 }
             }
             DataType::Struct(fields) => {
@@ -325,6 +351,15 @@ where
 fn decimal<T: DecimalType>(array: &dyn Array, precision: u8, scale: i8) -> Values<'_> {
     let values = array.as_primitive::<T>().values();
     Values::Decimal(Box::new(move |row| T::format_decimal(values[row], precision, scale)))
+}
+
+/// A numeric without the zeros at its end: its column has more places than the value.
+pub(crate) fn quotient_text(value: i256, precision: u8, scale: i8) -> String {
+    let text = Decimal256Type::format_decimal(value, precision, scale);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }
 
 /// The shortest digits that read back as the same value; `value` is `wide` in its own width.
