@@ -4,6 +4,7 @@
 //! was written, with the types that the columns have in their source.
 
 mod blanks;
+mod carried;
 mod float;
 mod integer;
 mod numeric;
@@ -70,10 +71,12 @@ impl PostgresSemantics {
             node,
             LogicalPlan::Sort(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Join(_)
         );
+        let is_sorted = matches!(node, LogicalPlan::Sort(_));
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
-            let rewritten = blanks::rewrite(expr, &columns, is_key)?;
+            let rewritten = blanks::rewrite(expr, &columns, is_key)?
+                .transform_data(|expr| carried::rewrite(expr, &columns, is_key, is_sorted))?;
             let rewritten = rewritten.transform_data(|expr| {
                 expr.transform_up(|expr| {
                     float::rewrite(expr, &columns)?.transform_data(|expr| arithmetic(expr, &columns))

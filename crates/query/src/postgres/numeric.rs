@@ -6,9 +6,10 @@ use arrow::array::{Array, ArrayRef, AsArray as _, Decimal256Builder};
 use arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, i256};
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_err};
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    AggregateUDF, Cast, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, WindowFunctionDefinition,
 };
 
 /// Digits of each integer type's largest value.
@@ -91,64 +92,55 @@ pub(super) enum Aggregated {
     Quotient { sum: Expr, count: Expr },
 }
 
-/// `avg` of exact numbers is a quotient.
+/// `avg` of exact numbers is a quotient, and their `sum` does not wrap.
 pub(super) fn aggregated(
     expr: Expr,
-    sum: &Arc<datafusion::logical_expr::AggregateUDF>,
-    count: &Arc<datafusion::logical_expr::AggregateUDF>,
+    sum: &Arc<AggregateUDF>,
+    count: &Arc<AggregateUDF>,
     type_of: impl Fn(&Expr) -> Result<DataType>,
 ) -> Result<Aggregated> {
-    use datafusion::logical_expr::WindowFunctionDefinition::AggregateUDF;
-    match expr {
-        Expr::AggregateFunction(call) if call.func.name() == "avg" || call.func.name() == "sum" => {
-            let is_average = call.func.name() == "avg";
-            let data_type = type_of(&call.params.args[0])?;
-            if !is_exact(&data_type) {
-                return Ok(Aggregated::Whole(Expr::AggregateFunction(call)));
-            }
-            let mut params = call.params;
-            let counted = AggregateFunction {
-                func: count.clone(),
-                params: params.clone(),
-            };
-            params.args[0] = summed(params.args[0].clone(), &data_type);
-            let sum = Expr::AggregateFunction(AggregateFunction {
-                func: sum.clone(),
-                params,
-            });
-            Ok(match is_average {
-                true => Aggregated::Quotient {
-                    sum,
-                    count: Expr::AggregateFunction(counted),
-                },
-                false => Aggregated::Whole(sum),
-            })
+    let (function, arguments) = match &expr {
+        Expr::AggregateFunction(call) => (&call.func, &call.params.args),
+        Expr::WindowFunction(call) => match &call.fun {
+            WindowFunctionDefinition::AggregateUDF(function) => (function, &call.params.args),
+            WindowFunctionDefinition::WindowUDF(_) => return Ok(Aggregated::Whole(expr)),
+        },
+        _ => return Ok(Aggregated::Whole(expr)),
+    };
+    let (is_average, [argument]) = (function.name() == "avg", &arguments[..]) else {
+        return Ok(Aggregated::Whole(expr));
+    };
+    if !is_average && function.name() != "sum" {
+        return Ok(Aggregated::Whole(expr));
+    }
+    let data_type = type_of(argument)?;
+    if !is_exact(&data_type) {
+        return Ok(Aggregated::Whole(expr));
+    }
+    let total = call_of(&expr, sum, summed(argument.clone(), &data_type));
+    Ok(match is_average {
+        true => Aggregated::Quotient {
+            sum: total,
+            count: call_of(&expr, count, argument.clone()),
+        },
+        false => Aggregated::Whole(total),
+    })
+}
+
+/// The same call of another aggregate.
+fn call_of(expr: &Expr, function: &Arc<AggregateUDF>, argument: Expr) -> Expr {
+    match expr.clone() {
+        Expr::AggregateFunction(mut call) => {
+            call.func = function.clone();
+            call.params.args = vec![argument];
+            Expr::AggregateFunction(call)
         }
-        Expr::WindowFunction(call) if matches!(&call.fun, AggregateUDF(f) if f.name() == "avg" || f.name() == "sum") => {
-            let is_average = matches!(&call.fun, AggregateUDF(f) if f.name() == "avg");
-            let data_type = type_of(&call.params.args[0])?;
-            if !is_exact(&data_type) {
-                return Ok(Aggregated::Whole(Expr::WindowFunction(call)));
-            }
-            let WindowFunction { mut params, .. } = *call;
-            let counted = WindowFunction {
-                fun: AggregateUDF(count.clone()),
-                params: params.clone(),
-            };
-            params.args[0] = summed(params.args[0].clone(), &data_type);
-            let sum = Expr::from(WindowFunction {
-                fun: AggregateUDF(sum.clone()),
-                params,
-            });
-            Ok(match is_average {
-                true => Aggregated::Quotient {
-                    sum,
-                    count: Expr::from(counted),
-                },
-                false => Aggregated::Whole(sum),
-            })
+        Expr::WindowFunction(mut call) => {
+            call.fun = WindowFunctionDefinition::AggregateUDF(function.clone());
+            call.params.args = vec![argument];
+            Expr::WindowFunction(call)
         }
-        other => Ok(Aggregated::Whole(other)),
+        other => other,
     }
 }
 

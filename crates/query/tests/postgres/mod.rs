@@ -1,6 +1,7 @@
 //! The same statements on a real PostgreSQL and over the lake that was extracted from it.
 
 mod blanks;
+mod carried;
 mod everyday;
 mod numbers;
 mod tpch;
