@@ -1,9 +1,10 @@
 //! Integers: results are of the wider operand's type, and one that it can't hold is an error.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Datum};
-use arrow::compute::kernels::{cast::cast, numeric};
+use arrow::compute::kernels::numeric;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_err};
@@ -33,34 +34,41 @@ pub(super) fn wider(a: DataType, b: DataType) -> DataType {
 }
 
 /// `left op right` in a type, which the operands are brought to.
+///
+/// `a + b - c` is one call: what the engine does with calls within calls takes the third power of their depth.
 pub(super) fn computed(op: Operator, left: Expr, right: Expr, data_type: DataType) -> Expr {
-    let function = Compute {
-        op,
-        data_type,
-        signature: Signature::any(2, Volatility::Immutable),
+    let (mut operands, mut ops) = match left {
+        Expr::ScalarFunction(call) if Compute::of(&call).is_some_and(|within| within.data_type == data_type) => {
+            let ops = Compute::of(&call).map(|within| within.ops.clone());
+            (call.args, ops.unwrap_or_default())
+        }
+        left => (vec![left], Vec::new()),
     };
-    Expr::ScalarFunction(ScalarFunction::new_udf(
-        Arc::new(ScalarUDF::from(function)),
-        vec![left, right],
-    ))
+    operands.push(right);
+    ops.push(op);
+    // The engine tells columns by their names, and so calls of other operators.
+    let symbols: Vec<String> = ops.iter().map(Operator::to_string).collect();
+    let function = Compute {
+        name: format!("integer[{}]", symbols.join(" ")),
+        signature: Signature::any(operands.len(), Volatility::Immutable),
+        ops,
+        data_type,
+    };
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), operands))
 }
 
+/// Operators between operands, from left to right.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Compute {
-    op: Operator,
+    name: String,
+    ops: Vec<Operator>,
     data_type: DataType,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for Compute {
     fn name(&self) -> &str {
-        match self.op {
-            Operator::Plus => "integer_add",
-            Operator::Minus => "integer_subtract",
-            Operator::Multiply => "integer_multiply",
-            Operator::Divide => "integer_divide",
-            _ => "integer_modulo",
-        }
+        &self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -72,28 +80,38 @@ impl ScalarUDFImpl for Compute {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let (left, right) = (self.operand(&arguments.args[0])?, self.operand(&arguments.args[1])?);
-        let is_scalar = left.get().1 && right.get().1;
-        let compute = match self.op {
+        let mut operands = arguments.args.iter();
+        let mut result = match operands.next() {
+            Some(first) => first.cast_to(&self.data_type, None)?,
+            None => return Err(exec_datafusion_err!("nothing to compute")),
+        };
+        for (op, operand) in self.ops.iter().zip(operands) {
+            result = self.apply(*op, &result, &operand.cast_to(&self.data_type, None)?)?;
+        }
+        Ok(result)
+    }
+}
+
+impl Compute {
+    fn of(call: &ScalarFunction) -> Option<&Self> {
+        let function: &dyn Any = call.func.inner().as_ref();
+        function.downcast_ref()
+    }
+
+    fn apply(&self, op: Operator, left: &ColumnarValue, right: &ColumnarValue) -> Result<ColumnarValue> {
+        let compute = match op {
             Operator::Plus => numeric::add,
             Operator::Minus => numeric::sub,
             Operator::Multiply => numeric::mul,
             Operator::Divide => numeric::div,
             _ => numeric::rem,
         };
+        let (left, right) = (datum(left)?, datum(right)?);
+        let is_scalar = left.get().1 && right.get().1;
         let result: ArrayRef = compute(left.as_ref(), right.as_ref()).map_err(|error| self.error(error))?;
         Ok(match is_scalar {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?),
             false => ColumnarValue::Array(result),
-        })
-    }
-}
-
-impl Compute {
-    fn operand(&self, value: &ColumnarValue) -> Result<Box<dyn Datum>> {
-        Ok(match value {
-            ColumnarValue::Array(array) => Box::new(cast(array, &self.data_type)?),
-            ColumnarValue::Scalar(value) => Box::new(value.cast_to(&self.data_type)?.to_scalar()?),
         })
     }
 
@@ -110,4 +128,11 @@ impl Compute {
             other => other.into(),
         }
     }
+}
+
+fn datum(value: &ColumnarValue) -> Result<Box<dyn Datum>> {
+    Ok(match value {
+        ColumnarValue::Array(array) => Box::new(array.clone()),
+        ColumnarValue::Scalar(value) => Box::new(value.to_scalar()?),
+    })
 }
