@@ -255,7 +255,11 @@ fn staged_column(
     let keeps_type = column.target_type == column.type_name;
     let (codec, expression) = match codec {
         Some(codec) if keeps_type => (codec, quoted),
-        Some(codec) if is_text(&column.target_type) => (codec, catalog.as_text(&quoted, made.type_oid)),
+        Some(codec) if is_text(&column.target_type) => {
+            let trimmed = catalog.without_padding(&quoted, made.type_oid, made.type_modifier);
+            let text = trimmed.map(|(trimmed, _)| format!("({trimmed})::pg_catalog.text"));
+            (codec, text.unwrap_or_else(|| catalog.as_text(&quoted, made.type_oid)))
+        }
         Some(codec) => (codec, quoted),
         None if !keeps_type && is_text(&column.target_type) => (ColumnCodec::Text, quoted),
         None => {

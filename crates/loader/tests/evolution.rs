@@ -60,10 +60,7 @@ async fn a_target_of_other_columns_is_altered_and_takes_earlier_days_again() {
         "(1099511627776,1.555,,abcdef,n/a,abcdef,y)"
     );
     fixture.load(monday()).await.unwrap();
-    assert_eq!(
-        fixture.query("select row(t.*) from t").await,
-        "(1,1.500,x,a,7,\"a  \",)"
-    );
+    assert_eq!(fixture.query("select row(t.*) from t").await, "(1,1.500,x,a,7,a,)");
     assert_verified(&fixture).await;
     assert_eq!(fixture.leftovers().await, "");
 }
@@ -93,7 +90,7 @@ async fn a_wider_column_of_the_target_stays_as_it_is() {
     assert_eq!(columns(&fixture, "t").await, before);
     assert_eq!(
         fixture.query("select row(t.*) from t").await,
-        "(1,1.50,0.1,\"a  \",\"1970-01-01 00:00:01.5+00\",\"{\"\"a\"\": 1}\",\"1970-01-01 00:00:00\")"
+        "(1,1.50,0.1,a,\"1970-01-01 00:00:01.5+00\",\"{\"\"a\"\": 1}\",\"1970-01-01 00:00:00\")"
     );
     assert_verified(&fixture).await;
 }
